@@ -1,0 +1,318 @@
+"""The Gearman binary protocol without I/O: command table, packets, encoder, parser.
+
+Rules of this module: it touches no socket, logs nothing, and every byte that
+gearfleet sends is made by :func:`encode`, because one malformed packet hangs a
+connection or ends gearmand (reference "gearmand", F12 and section 6). What a
+peer sends is judged by :class:`PacketReader`, which raises `ProtocolError` and
+nothing else.
+
+The argument lists are those that gearmand 1.1.20 implements. They differ from
+the PROTOCOL document for SUBMIT_REDUCE_JOB (four NULs before the data) and
+STATUS_RES_UNIQUE (its first argument is the unique).
+"""
+
+from __future__ import annotations
+
+import enum
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from gearfleet.errors import LocalProtocolError, ProtocolError, UnknownCommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REQUEST_MAGIC = b"\0REQ"
+RESPONSE_MAGIC = b"\0RES"
+HEADER_BYTES = 12
+DEFAULT_PORT = 4730
+
+#: gearmand takes 64 bytes and corrupts the payload of exactly 64 (F8).
+MAX_UNIQUE_BYTES = 63
+MAX_HANDLE_BYTES = 63
+#: gearmand cuts a longer client id (command 22).
+MAX_CLIENT_ID_BYTES = 127
+#: libgearman refuses over 512, gearmand breaks above 8,100; 255 is the house limit.
+MAX_FUNCTION_BYTES = 255
+#: The size field is 32 bits wide. 512 MiB went through gearmand, at ten seconds.
+MAX_BODY_BYTES = 512 * 1024 * 1024
+
+_HEADER = Struct(">4sII")
+
+
+class Command(enum.IntEnum):
+    """The command numbers; 5 is unused, 43 and above do not exist."""
+
+    CAN_DO = 1
+    CANT_DO = 2
+    RESET_ABILITIES = 3
+    PRE_SLEEP = 4
+    NOOP = 6
+    SUBMIT_JOB = 7
+    JOB_CREATED = 8
+    GRAB_JOB = 9
+    NO_JOB = 10
+    JOB_ASSIGN = 11
+    WORK_STATUS = 12
+    WORK_COMPLETE = 13
+    WORK_FAIL = 14
+    GET_STATUS = 15
+    ECHO_REQ = 16
+    ECHO_RES = 17
+    SUBMIT_JOB_BG = 18
+    ERROR = 19
+    STATUS_RES = 20
+    SUBMIT_JOB_HIGH = 21
+    SET_CLIENT_ID = 22
+    CAN_DO_TIMEOUT = 23
+    ALL_YOURS = 24
+    WORK_EXCEPTION = 25
+    OPTION_REQ = 26
+    OPTION_RES = 27
+    WORK_DATA = 28
+    WORK_WARNING = 29
+    GRAB_JOB_UNIQ = 30
+    JOB_ASSIGN_UNIQ = 31
+    SUBMIT_JOB_HIGH_BG = 32
+    SUBMIT_JOB_LOW = 33
+    SUBMIT_JOB_LOW_BG = 34
+    SUBMIT_JOB_SCHED = 35
+    SUBMIT_JOB_EPOCH = 36
+    SUBMIT_REDUCE_JOB = 37
+    SUBMIT_REDUCE_JOB_BACKGROUND = 38
+    GRAB_JOB_ALL = 39
+    JOB_ASSIGN_ALL = 40
+    GET_STATUS_UNIQUE = 41
+    STATUS_RES_UNIQUE = 42
+
+
+_C = Command
+_SUBMIT = ("function", "unique", "data")
+_REDUCE = ("function", "unique", "reducer", "aggregator", "data")
+_WORK = ("handle", "data")
+
+#: What each command carries, in order. An argument called "data" is last and
+#: may hold NULs; every other one may not.
+ARGUMENTS: dict[Command, tuple[str, ...]] = {
+    _C.CAN_DO: ("function",),
+    _C.CANT_DO: ("function",),
+    _C.RESET_ABILITIES: (),
+    _C.PRE_SLEEP: (),
+    _C.NOOP: (),
+    _C.SUBMIT_JOB: _SUBMIT,
+    _C.JOB_CREATED: ("handle",),
+    _C.GRAB_JOB: (),
+    _C.NO_JOB: (),
+    _C.JOB_ASSIGN: ("handle", "function", "data"),
+    _C.WORK_STATUS: ("handle", "numerator", "denominator"),
+    _C.WORK_COMPLETE: _WORK,
+    _C.WORK_FAIL: ("handle",),
+    _C.GET_STATUS: ("handle",),
+    _C.ECHO_REQ: ("data",),
+    _C.ECHO_RES: ("data",),
+    _C.SUBMIT_JOB_BG: _SUBMIT,
+    _C.ERROR: ("code", "data"),
+    _C.STATUS_RES: ("handle", "known", "running", "numerator", "denominator"),
+    _C.SUBMIT_JOB_HIGH: _SUBMIT,
+    _C.SET_CLIENT_ID: ("client_id",),
+    _C.CAN_DO_TIMEOUT: ("function", "timeout_ms"),
+    _C.ALL_YOURS: (),
+    _C.WORK_EXCEPTION: _WORK,
+    _C.OPTION_REQ: ("option",),
+    _C.OPTION_RES: ("option",),
+    _C.WORK_DATA: _WORK,
+    _C.WORK_WARNING: _WORK,
+    _C.GRAB_JOB_UNIQ: (),
+    _C.JOB_ASSIGN_UNIQ: ("handle", "function", "unique", "data"),
+    _C.SUBMIT_JOB_HIGH_BG: _SUBMIT,
+    _C.SUBMIT_JOB_LOW: _SUBMIT,
+    _C.SUBMIT_JOB_LOW_BG: _SUBMIT,
+    _C.SUBMIT_JOB_SCHED: (
+        "function", "unique", "minute", "hour", "day", "month", "weekday", "data",
+    ),
+    _C.SUBMIT_JOB_EPOCH: ("function", "unique", "epoch", "data"),
+    _C.SUBMIT_REDUCE_JOB: _REDUCE,
+    _C.SUBMIT_REDUCE_JOB_BACKGROUND: _REDUCE,
+    _C.GRAB_JOB_ALL: (),
+    _C.JOB_ASSIGN_ALL: ("handle", "function", "unique", "reducer", "data"),
+    _C.GET_STATUS_UNIQUE: ("unique",),
+    _C.STATUS_RES_UNIQUE: ("unique", "known", "running", "numerator", "denominator", "waiting"),
+}  # fmt: skip
+
+_COMMANDS: dict[int, tuple[Command, int]] = {
+    int(command): (command, len(names)) for command, names in ARGUMENTS.items()
+}
+
+_LIMITS = {
+    "function": MAX_FUNCTION_BYTES,
+    "reducer": MAX_HANDLE_BYTES,
+    "unique": MAX_UNIQUE_BYTES,
+    "handle": MAX_HANDLE_BYTES,
+    "client_id": MAX_CLIENT_ID_BYTES,
+}
+
+
+class Packet(NamedTuple):
+    """One command with its arguments, in the order of `ARGUMENTS`."""
+
+    command: Command
+    args: tuple[bytes, ...] = ()
+
+    def __repr__(self) -> str:
+        """Name the command and show each argument, long ones cut."""
+        shown = ", ".join(repr(arg if len(arg) <= 40 else arg[:40] + b"...") for arg in self.args)
+        return f"<{self.command.name}({shown})>"
+
+
+def encode(command: Command, *args: bytes, response: bool = False) -> bytes:
+    """Return the bytes of one packet, or raise `LocalProtocolError` if it would be malformed.
+
+    Raises:
+        LocalProtocolError: wrong number of arguments, a NUL where none may
+            stand, a name that is too long or holds white space, a body over
+            `MAX_BODY_BYTES`.
+    """
+    names = ARGUMENTS[command]
+    if len(args) != len(names):
+        raise LocalProtocolError(f"{command.name} takes {len(names)} arguments, got {len(args)}")
+    for name, arg in zip(names, args, strict=True):
+        if name != "data":
+            _check_argument(command, name, arg)
+    body = b"\0".join(args)
+    if len(body) > MAX_BODY_BYTES:
+        raise LocalProtocolError(
+            f"{command.name} of {len(body)} bytes is over the limit of {MAX_BODY_BYTES}; "
+            "store the data elsewhere and send a reference to it"
+        )
+    return _HEADER.pack(RESPONSE_MAGIC if response else REQUEST_MAGIC, command, len(body)) + body
+
+
+def _check_argument(command: Command, name: str, arg: bytes) -> None:
+    if b"\0" in arg:
+        raise LocalProtocolError(f"The {name} of {command.name} contains a NUL byte: {arg!r}")
+    limit = _LIMITS.get(name)
+    if limit is not None and len(arg) > limit:
+        raise LocalProtocolError(
+            f"The {name} of {command.name} is {len(arg)} bytes long, {limit} are allowed: {arg!r}"
+        )
+    if name == "function":
+        check_function_name(arg)
+    elif name == "client_id" and len(arg.split()) != 1:
+        raise LocalProtocolError(f"A client id is one word without white space, got {arg!r}")
+
+
+def check_function_name(name: bytes) -> None:
+    """Raise `LocalProtocolError` unless `name` is 1-255 bytes without white space or control bytes.
+
+    gearmand takes nearly any bytes, but they break its text protocol or the
+    connection of the worker (reference "gearmand", section 6).
+    """
+    if not 0 < len(name) <= MAX_FUNCTION_BYTES:
+        raise LocalProtocolError(f"A function name has 1 to {MAX_FUNCTION_BYTES} bytes: {name!r}")
+    if any(byte <= 32 or byte == 127 for byte in name):
+        raise LocalProtocolError(f"White space or a control byte in a function name: {name!r}")
+
+
+class PacketReader:
+    """Turns received bytes into packets, whatever way they were split.
+
+    Feed what a socket gave, then take packets until `None`. The cost is linear
+    in the bytes received: a buffer is never copied per chunk.
+
+        reader.feed(sock.recv(65536))
+        while (packet := reader.next_packet()) is not None:
+            ...
+    """
+
+    __slots__ = ("_buffer", "_magic", "_max_body", "_offset")
+
+    def __init__(self, *, requests: bool = False, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        """Read responses, or `requests` where the reader is a server's."""
+        self._buffer = bytearray()
+        self._offset = 0
+        self._magic = REQUEST_MAGIC if requests else RESPONSE_MAGIC
+        self._max_body = max_body_bytes
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Add received bytes."""
+        if self._offset:
+            del self._buffer[: self._offset]
+            self._offset = 0
+        self._buffer += data
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How many bytes wait to become packets."""
+        return len(self._buffer) - self._offset
+
+    def peek(self) -> int | None:
+        """Return the next byte without taking it: 0 begins a packet, any other a text line."""
+        return self._buffer[self._offset] if self.buffered_bytes else None
+
+    def next_packet(self) -> Packet | None:
+        """Return the next whole packet, or None until more bytes are fed.
+
+        Raises:
+            ProtocolError: wrong magic, wrong number of arguments, a body over
+                the limit. The connection cannot be used any more.
+            UnknownCommandError: a command number that does not exist.
+        """
+        buffer, start = self._buffer, self._offset
+        body_start = start + HEADER_BYTES
+        if len(buffer) < body_start:
+            return self._refuse_early(start)
+        magic, number, size = _HEADER.unpack_from(buffer, start)
+        if magic != self._magic:
+            raise ProtocolError(f"Expected {self._magic!r} at the start of a packet, got {magic!r}")
+        known = _COMMANDS.get(number)
+        if known is None:
+            raise UnknownCommandError(f"Command {number} does not exist")
+        if size > self._max_body:
+            raise ProtocolError(
+                f"{known[0].name} of {size} bytes is over the limit of {self._max_body}"
+            )
+        end = body_start + size
+        if len(buffer) < end:
+            return None
+        self._offset = end
+        return Packet(known[0], _split(known[0], known[1], buffer, body_start, end))
+
+    def _refuse_early(self, start: int) -> None:
+        """Refuse bytes that cannot become a packet before a whole header is there."""
+        begun = bytes(self._buffer[start : start + 4])
+        if not self._magic.startswith(begun):
+            raise ProtocolError(
+                f"Expected {self._magic!r} at the start of a packet, got {begun!r}"
+            )
+
+    def next_line(self, max_bytes: int = 8191) -> bytes | None:
+        """Return the next text line without its line end, or None until there is one.
+
+        Raises:
+            ProtocolError: no line end within `max_bytes` (gearmand's limit).
+        """
+        end = self._buffer.find(b"\n", self._offset, self._offset + max_bytes + 1)
+        if end < 0:
+            if self.buffered_bytes > max_bytes:
+                raise ProtocolError(f"A text line is longer than {max_bytes} bytes")
+            return None
+        line = bytes(self._buffer[self._offset : end])
+        self._offset = end + 1
+        return line.removesuffix(b"\r")
+
+    def packets(self) -> Iterator[Packet]:
+        """Yield every whole packet that is in the buffer."""
+        while (packet := self.next_packet()) is not None:
+            yield packet
+
+
+def _split(
+    command: Command, count: int, buffer: bytearray, start: int, end: int
+) -> tuple[bytes, ...]:
+    body = bytes(memoryview(buffer)[start:end])
+    if count == 0:
+        return ()
+    args = body.split(b"\0", count - 1)
+    if len(args) != count:
+        raise ProtocolError(f"{command.name} has {count} arguments, got {len(args)}: {body[:80]!r}")
+    return tuple(args)

@@ -1,0 +1,1 @@
+"""The Supervisor templates; ``gearfleet.fleet.render`` reads them."""

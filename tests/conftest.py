@@ -1,0 +1,62 @@
+"""Fixtures of every tier. Servers are started once for each test process and shared."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.job_servers import JobServer
+from tests.support.supervisord import Supervisord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+for _name in [name for name in os.environ if name.startswith(("GEARFLEET_", "DJANGO_"))]:
+    del os.environ[_name]
+
+
+@pytest.fixture(scope="session")
+def gearmand() -> Iterator[JobServer]:
+    """Debian's gearmand, shared: use function names of your own."""
+    server = JobServer("gearmand").start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[JobServer]:
+    """gearfleet's embedded job server in a process of its own, shared."""
+    server = JobServer("embedded").start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["gearmand", "embedded"])
+def job_server(request: pytest.FixtureRequest) -> JobServer:
+    """Each of the two job servers in turn: what holds for one must hold for the other."""
+    server: JobServer = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(params=["gearmand", "embedded"])
+def own_job_server(request: pytest.FixtureRequest) -> Iterator[JobServer]:
+    """A job server of each kind that the test may stop, kill and start again."""
+    server = JobServer(request.param).start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def supervisord() -> Iterator[Supervisord]:
+    """A supervisord that is not started yet; write to its `conf_d`, then `start()`."""
+    daemon = Supervisord()
+    yield daemon
+    daemon.close()
+
+
+@pytest.fixture
+def function(request: pytest.FixtureRequest) -> str:
+    """A function name that no other test uses."""
+    return f"test.{os.getpid()}.{request.node.name}".replace("[", ".").replace("]", "")[:200]

@@ -1,0 +1,124 @@
+"""Start a real process, read what it says, and never leave it behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.waiting import DEADLINE, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+GEARFLEET = [sys.executable, "-m", "gearfleet"]
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """Return an environment in which nothing of the caller's steers gearfleet or Django."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("GEARFLEET_", "DJANGO_", "SUPERVISOR_", "PYTEST_"))
+    }
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **extra}
+
+
+class Process:
+    """A child process whose output goes to a file that the test can read at any time."""
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self._popen = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=dict(env) if env is not None else clean_environment(),
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._popen.poll()
+
+    def output(self) -> str:
+        """Return everything that the process wrote so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for_output(self, text: str, *, timeout: float = DEADLINE) -> None:
+        """Wait until `text` is in the output; fail with the output if the process ends before."""
+
+        def said() -> bool:
+            if text in self.output():
+                return True
+            if self.returncode is not None:
+                raise AssertionError(f"ended {self.returncode} without {text!r}:\n{self.output()}")
+            return False
+
+        try:
+            wait_for(said, repr(text), timeout=timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the process wrote:\n{self.output()}") from error
+
+    def signal(self, number: signal.Signals) -> None:
+        self._popen.send_signal(number)
+
+    def wait(self, *, timeout: float = DEADLINE) -> int:
+        """Return the exit code; fail with the output if there is none in time."""
+        try:
+            return self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"no exit within {timeout:g} s; wrote:\n{self.output()}") from None
+
+    def terminate(self, *, timeout: float = 10.0) -> None:
+        """End the process, with force after `timeout`, and whatever it left in its session."""
+        if self.returncode is None:
+            self._popen.terminate()
+            try:
+                self._popen.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self._popen.kill()
+                self._popen.wait()
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    timeout: float = 60.0,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end and return its code and texts."""
+    return subprocess.run(
+        [str(part) for part in command],
+        input=stdin if stdin is not None else "",
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=dict(env) if env is not None else clean_environment(),
+        timeout=timeout,
+        check=False,
+    )

@@ -57,7 +57,8 @@ class JobServer:
         return [
             require_gearmand(),
             *("-L", "127.0.0.1", "-p", str(self.port), "-l", "stderr"),
-            *("-P", str(self.folder / "pid"), "-u", "root" if os.geteuid() == 0 else ""),
+            *("-P", str(self.folder / "pid")),
+            *(("-u", "root") if os.geteuid() == 0 else ()),
             *self.options,
         ]
 

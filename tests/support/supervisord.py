@@ -59,9 +59,7 @@ class Supervisord:
 
     def start(self) -> Supervisord:
         command = [self.python, "-m", "supervisor.supervisord", "-c", self.config]
-        self.process = Process(
-            command, log=self.folder / "out.log", cwd=self.folder, env=self.env
-        )
+        self.process = Process(command, log=self.folder / "out.log", cwd=self.folder, env=self.env)
         wait_for(self._answers, "supervisord to answer")
         return self
 
@@ -88,7 +86,10 @@ class Supervisord:
     def wait_until_running(self, group: str | None = None, *, timeout: float = 30.0) -> None:
         """Wait until every process (of `group`) is RUNNING."""
         wait_for(
-            lambda: (rows := self.processes(group)) and {row["statename"] for row in rows.values()} == {"RUNNING"},
+            lambda: (
+                (rows := self.processes(group))
+                and {row["statename"] for row in rows.values()} == {"RUNNING"}
+            ),
             f"all processes RUNNING, not {self.processes(group)}",
             timeout=timeout,
         )

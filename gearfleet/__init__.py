@@ -1,0 +1,39 @@
+"""gearfleet: Gearman tasks for Python and the Supervisor fleet that runs them.
+
+The names below are imported when they are first used, so that a supervisorctl
+plugin in a system Python, or a user of `gearfleet.gearman` alone, pays for
+nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gearfleet._version import __version__
+
+if TYPE_CHECKING:
+    from gearfleet.client import Client, JobHandle
+    from gearfleet.tasks import task
+    from gearfleet.worker import hooks
+
+_HOMES = {
+    "Client": "gearfleet.client",
+    "JobHandle": "gearfleet.client",
+    "hooks": "gearfleet.worker",
+    "task": "gearfleet.tasks",
+}
+
+__all__ = ["Client", "JobHandle", "__version__", "hooks", "task"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gearfleet' has no attribute '{name}'")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

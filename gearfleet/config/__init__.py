@@ -1,0 +1,22 @@
+"""Settings: one frozen `Settings`, read from a file, Django, the environment or a dict."""
+
+from gearfleet.config.options import DEFAULTS, OPTIONS, Option, Value
+from gearfleet.config.settings import DEFAULT_SERVERS, Host, Layers, Options, Settings
+from gearfleet.config.sources import current, load, split_list, use, with_environment
+
+__all__ = [
+    "DEFAULTS",
+    "DEFAULT_SERVERS",
+    "OPTIONS",
+    "Host",
+    "Layers",
+    "Option",
+    "Options",
+    "Settings",
+    "Value",
+    "current",
+    "load",
+    "split_list",
+    "use",
+    "with_environment",
+]

@@ -1,0 +1,240 @@
+"""The options of a program, as data: name, kind of value, meaning.
+
+An option is either gearfleet's own (`processes`, `drain_timeout`) or one of
+Supervisor's ``[program:x]`` options under its own name. The defaults are those
+that a fleet of job workers needs; where one differs from Supervisor's own, its
+help says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gearfleet.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+#: What an option's value may be once it is checked.
+Value = bool | int | float | str | tuple[str, ...] | Mapping[str, str]
+
+
+class BadValue(ValueError):
+    """What a value should have been; the caller adds where it stands."""
+
+
+def boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise BadValue("true or false")
+    return value
+
+
+def text(value: object) -> str:
+    if not isinstance(value, str):
+        raise BadValue("a text")
+    return value
+
+
+def count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise BadValue("a whole number, 0 or more")
+    return value
+
+
+def positive(value: object) -> int:
+    if count(value) == 0:
+        raise BadValue("a whole number, 1 or more")
+    return count(value)
+
+
+def integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadValue("a whole number")
+    return value
+
+
+def seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise BadValue("a number of seconds, 0 or more")
+    return value
+
+
+def texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, list | tuple):
+        raise BadValue('a list of texts, such as ["a", "b"]')
+    return tuple(text(item) for item in value)
+
+
+def words(value: object) -> tuple[str, ...]:
+    """Accept a command as one text, split at white space, or as the list of its arguments."""
+    parts = tuple(value.split()) if isinstance(value, str) else texts(value)
+    if not parts:
+        raise BadValue('a command, such as "/srv/app/bin/gearfleet"')
+    return parts
+
+
+def size(value: object) -> str:
+    """Accept bytes as a number, or with the suffix KB, MB or GB (Supervisor's own form)."""
+    shown = str(value) if not isinstance(value, bool) else ""
+    if not re.fullmatch(r"\d+(KB|MB|GB)?", shown, re.IGNORECASE):
+        raise BadValue('a size, such as 0, "512KB" or "50MB"')
+    return shown
+
+
+def octal(value: object) -> str:
+    shown = value if isinstance(value, str) else ""
+    if not re.fullmatch(r"[0-7]{1,4}", shown):
+        raise BadValue('an octal text, such as "022"')
+    return shown
+
+
+def exit_codes(value: object) -> tuple[str, ...]:
+    items = list(value) if isinstance(value, list | tuple) else [value]
+    if not all(type(item) is int and 0 <= item <= 255 for item in items) or not items:
+        raise BadValue("a list of exit codes from 0 to 255, such as [2, 3, 78]")
+    return tuple(str(item) for item in items)
+
+
+def autorestart(value: object) -> bool | str:
+    if value == "unexpected":
+        return "unexpected"
+    try:
+        return boolean(value)
+    except BadValue:
+        raise BadValue('true, false or "unexpected"') from None
+
+
+def stop_signal(value: object) -> str:
+    names = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")
+    if value not in names:
+        raise BadValue(f"one of {', '.join(names)}")
+    return str(value)
+
+
+def name(value: object) -> str:
+    """Accept a name of a program, group or fleet; Supervisor breaks on others."""
+    shown = value if isinstance(value, str) else ""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", shown) or shown == "all":
+        raise BadValue("a name of letters, digits, '_', '.' and '-', and not 'all'")
+    return shown
+
+
+def environment(value: object) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise BadValue('a table of texts, such as { LANG = "C.UTF-8" }')
+    for key, item in value.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(key)):
+            raise BadValue(f"a table of variables; '{key}' is no name of one")
+        if not isinstance(item, str):
+            raise BadValue(f"a table of texts; put the value of {key} in quotes")
+    return dict(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its name, the check of its value, its meaning and its default."""
+
+    name: str
+    check: Callable[[object], Value]
+    help: str
+    default: Value | None = None
+
+
+#: gearfleet's own options of a program.
+OWN: tuple[Option, ...] = (
+    Option("processes", count, "how many workers of the program run", 1),
+    Option("program", name, "the program's name, where the derived one does not fit"),
+    Option("executable", words, "what starts gearfleet; default: the one that renders"),
+    Option("drain_timeout", seconds, "how long a stopping worker may finish its job", 60),
+    Option("interrupt_grace", seconds, "how long an interrupted task may clean up", 5),
+    Option("hook_timeout", seconds, "how long the shutdown hooks may take together", 10),
+)
+
+#: Supervisor's options of a program, as far as gearfleet does not derive them.
+SUPERVISOR: tuple[Option, ...] = (
+    Option("process_name", text, "name of each process", "%(program_name)s_%(process_num)02d"),
+    Option("directory", text, "where the workers run; default: the project's directory"),
+    Option("user", text, "the account of the workers; default: supervisord's"),
+    Option("umask", octal, "file mode mask of the workers"),
+    Option("priority", integer, "order of start and of listing; nothing waits for it"),
+    Option("autostart", boolean, "start with supervisord", True),
+    Option(
+        "autorestart",
+        autorestart,
+        "whom to start again: all but the exit codes that a restart cannot cure",
+        "unexpected",
+    ),
+    Option(
+        "exitcodes",
+        exit_codes,
+        "usage, import and configuration errors stay down",
+        ("2", "3", "78"),
+    ),
+    Option("startsecs", count, "seconds up until a start counts as good", 2),
+    Option("startretries", count, "about five minutes of attempts, for an outage", 24),
+    Option("stopsignal", stop_signal, "the signal that drains", "TERM"),
+    Option("stopwaitsecs", positive, "seconds until SIGKILL; default: the stop ladder's sum + 5"),
+    Option("stopasgroup", boolean, "signal children too: would break a pool's drain", False),
+    Option("killasgroup", boolean, "SIGKILL children too: leaves no orphan", True),
+    Option("redirect_stderr", boolean, "one log for both streams", True),
+    Option("stdout_logfile", text, "log file of each process, AUTO or NONE"),
+    Option("stdout_logfile_maxbytes", size, "size at which the log is rotated"),
+    Option("stdout_logfile_backups", count, "rotated logs to keep"),
+    Option("stdout_capture_maxbytes", size, "size of the capture buffer"),
+    Option("stdout_events_enabled", boolean, "emit PROCESS_LOG events"),
+    Option("stdout_syslog", boolean, "log to syslog"),
+    Option("stderr_logfile", text, "log file of standard error; needs redirect_stderr = false"),
+    Option("stderr_logfile_maxbytes", size, "size at which the log is rotated"),
+    Option("stderr_logfile_backups", count, "rotated logs to keep"),
+    Option("stderr_capture_maxbytes", size, "size of the capture buffer"),
+    Option("stderr_events_enabled", boolean, "emit PROCESS_LOG events"),
+    Option("stderr_syslog", boolean, "log to syslog"),
+    Option("serverurl", text, "SUPERVISOR_SERVER_URL of the workers"),
+    Option("environment", environment, "environment of the workers", {}),
+)
+
+OPTIONS: Mapping[str, Option] = {option.name: option for option in (*OWN, *SUPERVISOR)}
+
+#: Supervisor options that gearfleet derives, and what to set instead.
+DERIVED: Mapping[str, str] = {
+    "command": "gearfleet writes the command; set 'executable' for what starts it",
+    "numprocs": "set 'processes'",
+    "numprocs_start": "processes are numbered from 0",
+}
+
+DEFAULTS: Mapping[str, Value] = {
+    option.name: option.default for option in OPTIONS.values() if option.default is not None
+}
+
+
+def check_options(
+    table: Mapping[str, object], where: str, *, without: Iterable[str] = ()
+) -> dict[str, Value]:
+    """Return the checked options of one settings table; `where` is its key's path.
+
+    Raises:
+        ConfigError: an unknown option (with the nearest name) or a value of
+            the wrong kind, by its key's path.
+    """
+    known = OPTIONS.keys() - set(without)
+    checked: dict[str, Value] = {}
+    for key, value in table.items():
+        path = f"{where}.{key}"
+        if key in DERIVED:
+            raise ConfigError(f"Setting '{path}' cannot be set: {DERIVED[key]}")
+        if key not in known:
+            raise ConfigError(f"Unknown setting '{path}' {did_you_mean(key, known)}")
+        checked[key] = checked_value(OPTIONS[key].check, value, path)
+    return checked
+
+
+def checked_value(check: Callable[[object], Value], value: object, path: str) -> Value:
+    """Return `value` as `check` reads it, or raise `ConfigError` naming `path`."""
+    try:
+        return check(value)
+    except BadValue as expected:
+        raise ConfigError(f"Setting '{path}' must be {expected}; it is {value!r}") from None

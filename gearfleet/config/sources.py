@@ -1,0 +1,127 @@
+"""Where settings come from: a file, Django's settings, the environment, the command line."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gearfleet.config.settings import Settings
+from gearfleet.errors import ConfigError
+
+FILE = "gearfleet.toml"
+
+#: Environment variables that stand above the settings file.
+VARIABLES = ("GEARFLEET_APP", "GEARFLEET_SERVERS", "GEARFLEET_RUN_DIR", "GEARFLEET_TEMPLATE_DIR")
+
+_provider: Callable[[], Settings] | None = None
+_current: Settings | None = None
+
+
+def current() -> Settings:
+    """Return the settings of this process, read when first asked for."""
+    global _current  # noqa: PLW0603 - one process has one project
+    if _current is None:
+        _current = _provider() if _provider else load()
+    return _current
+
+
+def use(settings: Settings | Callable[[], Settings] | None) -> None:
+    """Make `settings` those of this process; a callable is asked when they are first needed.
+
+    None forgets them, so that they are read again.
+    """
+    global _current, _provider  # noqa: PLW0603 - one process has one project
+    if callable(settings):
+        _provider, _current = settings, None
+    else:
+        _current = settings
+
+
+def load(
+    config: Path | None = None,
+    *,
+    directory: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read the settings of a plain Python project.
+
+    They stand in `config`, or in ``gearfleet.toml`` or ``pyproject.toml``
+    (``[tool.gearfleet]``) of `directory`; without a file the defaults hold.
+    Variables of the environment stand above the file.
+
+    Raises:
+        ConfigError: the file is missing or wrong, named with the key.
+    """
+    environ = os.environ if environ is None else environ
+    chosen = environ.get("GEARFLEET_CONFIG")
+    if config is None and chosen:
+        config = Path(chosen)
+    settings = _from_file(config) if config else _from_directory(directory or Path.cwd())
+    return with_environment(settings, environ)
+
+
+def _from_directory(directory: Path) -> Settings:
+    for path in (directory / FILE, directory / "pyproject.toml"):
+        if path.is_file() and (settings := _maybe_settings(path)):
+            return settings
+    return Settings(root=directory.resolve())
+
+
+def _from_file(path: Path) -> Settings:
+    if settings := _maybe_settings(path):
+        absolute = str(path.resolve())
+        return replace(settings, rendered_environment={"GEARFLEET_CONFIG": absolute})
+    raise ConfigError(f"{path}: it has no [tool.gearfleet]; write the settings there")
+
+
+def _maybe_settings(path: Path) -> Settings | None:
+    table: Any = _parse(path)
+    if path.name == "pyproject.toml":
+        table = table.get("tool", {}).get("gearfleet")
+    if table is None:
+        return None
+    return Settings.from_mapping(table, root=path.parent, origin=str(path))
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the settings file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Return `settings` under what the environment says.
+
+    What changed is kept in `rendered_environment`, because a worker that
+    supervisord starts must see the same.
+    """
+    changes: dict[str, Any] = {}
+    if apps := environ.get("GEARFLEET_APP"):
+        changes["apps"] = split_list(apps)
+    if servers := environ.get("GEARFLEET_SERVERS"):
+        changes["servers"] = split_list(servers)
+    if run_dir := environ.get("GEARFLEET_RUN_DIR"):
+        changes["run_dir"] = Path(run_dir).absolute()
+    if template_dir := environ.get("GEARFLEET_TEMPLATE_DIR"):
+        changes["template_dir"] = Path(template_dir)
+    rendered = {name: environ[name] for name in VARIABLES[1:3] if environ.get(name)}
+    return replace(
+        settings, **changes, rendered_environment={**settings.rendered_environment, **rendered}
+    )
+
+
+def split_list(value: str) -> tuple[str, ...]:
+    """Return the items of a comma-separated list.
+
+    Example:
+        >>> split_list("a, b,")
+        ('a', 'b')
+    """
+    return tuple(item.strip() for item in value.split(",") if item.strip())

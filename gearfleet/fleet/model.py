@@ -1,0 +1,58 @@
+"""The plan as a value: what programs and groups one host needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gearfleet.config import Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One ``[program:x]``: the workers of one worker module for one queue.
+
+    Attributes:
+        name: of the section.
+        app: the package of the worker module.
+        worker: the worker module's last name.
+        queue: whose tasks the workers serve; the name of the group without prefix.
+        tasks: names of those tasks, sorted.
+        command: the arguments that start one worker, unquoted.
+        processes: how many workers run.
+        environment: variables of the workers.
+        options: Supervisor's options by name, as they are meant.
+        stop_budget: seconds from the first signal to the latest possible exit.
+    """
+
+    name: str
+    app: str
+    worker: str
+    queue: str
+    tasks: tuple[str, ...]
+    command: tuple[str, ...]
+    processes: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Value] = field(default_factory=dict)
+    stop_budget: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One ``[group:x]``: the programs of one queue."""
+
+    name: str
+    programs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """All programs and groups of one project on one host, in the order of their names."""
+
+    host: str
+    origin: str
+    programs: tuple[Program, ...]
+    groups: tuple[Group, ...]

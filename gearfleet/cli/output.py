@@ -1,0 +1,61 @@
+"""Data on stdout, talk on stderr; the only place where gearfleet prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where a verb says things.
+
+    Attributes:
+        json: print data as JSON.
+        color: True or False decides; None leaves it to the terminal and NO_COLOR.
+        verbosity: how often ``-v`` was given.
+    """
+
+    json: bool = False
+    color: bool | None = None
+    verbosity: int = 0
+
+    def talk(self, text: str) -> None:
+        """Say something to the person who watches."""
+        print(text, file=sys.stderr, flush=True)
+
+    def text(self, text: str) -> None:
+        """Print data as it is."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def data(self, value: Any) -> None:
+        """Print `value` as one JSON document."""
+        self.text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table; plain when the output is no terminal."""
+        from rich.table import Table
+
+        table = Table(title=title or None, title_justify="left")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        self.console(sys.stdout).print(table)
+
+    def console(self, stream: TextIO) -> Console:
+        """Return a rich console on `stream` that respects ``--no-color`` and NO_COLOR."""
+        from rich.console import Console
+
+        no_color = self.color is False or bool(os.environ.get("NO_COLOR"))
+        width = None if stream.isatty() else 200
+        return Console(file=stream, no_color=no_color, width=width, markup=False, highlight=False)

@@ -1,0 +1,138 @@
+"""``gearfleet render`` and ``supervisor-conf``: the configuration that Supervisor reads."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gearfleet.errors import GearfleetError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from gearfleet.cli.builder import Verbs
+    from gearfleet.cli.output import Output
+    from gearfleet.cli.project import Project
+    from gearfleet.fleet import Changes, Fleet
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """Add the verbs ``render`` and ``supervisor-conf``."""
+    parser = verbs.add("render", render, "write the Supervisor configuration of the fleet")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write one file per program and groups.conf there; without it print one file",
+    )
+    parser.add_argument(
+        "--template-dir",
+        type=Path,
+        metavar="DIR",
+        help="templates here are used before the built-in ones [GEARFLEET_TEMPLATE_DIR]",
+    )
+    parser.add_argument(
+        "--host",
+        default=socket.gethostname(),
+        metavar="NAME",
+        help="render for this host of the settings (default: this one, %(default)s)",
+    )
+    verbs.add(
+        "supervisor-conf",
+        supervisor_conf,
+        "print the sections to paste into the main supervisord.conf",
+    )
+
+
+def render(args: argparse.Namespace, output: Output) -> int:
+    """Print the configuration, or write it to a directory and say what changed."""
+    if args.output is None:
+        return _print(args, output)
+    from gearfleet.fleet import install
+
+    changes = install(_files(args), args.output)
+    _report(changes, args.output, output)
+    return 0
+
+
+def _print(args: argparse.Namespace, output: Output) -> int:
+    """Print one file; on failure one line that Supervisor refuses.
+
+    A shell has emptied ``> gearfleet.conf`` before we start. An empty file
+    would be a valid configuration without our programs: the next update
+    would stop the whole fleet.
+    """
+    from gearfleet.fleet import refusal_line, render_one, validate
+
+    try:
+        fleet, project = _fleet(args)
+        text = render_one(fleet, template_dir=_template_dir(args, project))
+        validate(fleet, {"gearfleet.conf": text})
+    except GearfleetError as error:
+        if not output.json:
+            output.text(refusal_line(error) + "\n")
+        raise
+    output.text(text)
+    return 0
+
+
+def _files(args: argparse.Namespace) -> dict[str, str]:
+    from gearfleet.fleet import render as render_files
+    from gearfleet.fleet import validate
+
+    fleet, project = _fleet(args)
+    files = render_files(fleet, template_dir=_template_dir(args, project))
+    validate(fleet, files)
+    return files
+
+
+def _fleet(args: argparse.Namespace) -> tuple[Fleet, Project]:
+    from gearfleet.cli.project import load_project, require_apps
+    from gearfleet.fleet import default_executable, plan
+    from gearfleet.tasks import discover
+
+    project = require_apps(load_project(args))
+    fleet = plan(
+        discover(project.apps),
+        project.settings,
+        host=args.host,
+        executable=default_executable(),
+        django_settings=project.django_settings,
+    )
+    return fleet, project
+
+
+def _template_dir(args: argparse.Namespace, project: Project) -> Path | None:
+    chosen: Path | None = args.template_dir or project.settings.template_dir
+    return chosen
+
+
+def _report(changes: Changes, target: Path, output: Output) -> None:
+    if output.json:
+        output.data(
+            {
+                "directory": str(target),
+                "added": list(changes.added),
+                "changed": list(changes.changed),
+                "removed": list(changes.removed),
+                "unchanged": list(changes.unchanged),
+            }
+        )
+        return
+    for word in ("added", "changed", "removed"):
+        for name in getattr(changes, word):
+            output.text(f"{word:8} {target / name}\n")
+    if not (changes.added or changes.changed or changes.removed):
+        output.text(f"No changes in {target}\n")
+
+
+def supervisor_conf(args: argparse.Namespace, output: Output) -> int:
+    """Print the sections that make ``supervisorctl gearfleet`` work."""
+    from gearfleet.cli.project import load_project
+    from gearfleet.supervisor import supervisor_sections
+
+    settings = load_project(args).settings
+    output.text(supervisor_sections(servers=settings.servers, run_dir=settings.run_dir))
+    return 0

@@ -1,0 +1,73 @@
+"""``gearfleet worker``: the entrypoint that the programs of the fleet run."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from gearfleet.config import DEFAULTS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from gearfleet.cli.builder import Verbs
+    from gearfleet.cli.output import Output
+
+DESCRIPTION = "run one worker until it is told to stop"
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """Add the verb ``worker``."""
+    add_arguments(verbs.add("worker", work, DESCRIPTION))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the worker's options to `parser`; ``manage.py gearman_worker`` has the same."""
+    parser.add_argument(
+        "-a", "--app-name", required=True, metavar="APP", help="app or package of the worker module"
+    )
+    parser.add_argument(
+        "-n", "--worker-name", required=True, metavar="WORKER", help="name of the worker module"
+    )
+    parser.add_argument(
+        "-q",
+        "--queue-name",
+        action="append",
+        default=[],
+        metavar="QUEUE",
+        help="serve only the tasks of this queue; may be repeated (default: all)",
+    )
+    for flag, help_text in (
+        ("--drain-timeout", "seconds that a stopping worker may finish its job"),
+        ("--interrupt-grace", "seconds that an interrupted task may clean up"),
+        ("--hook-timeout", "seconds that the shutdown hooks may take together"),
+    ):
+        name = flag.removeprefix("--").replace("-", "_")
+        parser.add_argument(
+            flag,
+            type=float,
+            default=os.environ.get(f"GEARFLEET_{name.upper()}", DEFAULTS[name]),
+            metavar="S",
+            help=f"{help_text} [GEARFLEET_{name.upper()}] (default %(default)s)",
+        )
+
+
+def work(args: argparse.Namespace, output: Output) -> int:
+    """Serve the tasks of one worker module; return the worker's exit code."""
+    from gearfleet.cli.logs import log_to_stderr
+    from gearfleet.cli.project import load_project, require_apps
+    from gearfleet.tasks import load_worker
+    from gearfleet.worker.process import serve
+
+    log_to_stderr(output.verbosity)
+    project = require_apps(load_project(args))
+    module = load_worker(project.apps, args.app_name, args.worker_name)
+    return serve(
+        module,
+        queues=args.queue_name,
+        settings=project.settings,
+        program=os.environ.get("GEARFLEET_PROGRAM", args.worker_name),
+        drain_timeout=args.drain_timeout,
+        interrupt_grace=args.interrupt_grace,
+        hook_timeout=args.hook_timeout,
+    )

@@ -25,21 +25,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parse(build_parser(), words)
     except GearfleetError as error:
         return fail(error, Output(json="--json" in words))
-    return run(args)
+    output = Output(
+        json=getattr(args, "json", False),
+        color=False if getattr(args, "no_color", False) else None,
+        verbosity=getattr(args, "verbose", 0),
+    )
+    return run(args, output)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, output: Output) -> int:
     """Run the verb that was parsed into `args` and return its exit code.
 
     An error of ours becomes one line on stderr (and, with ``--json``, an
     object on stdout); a failing import keeps its traceback, because the line
     that raised is what the user looks for.
     """
-    output = Output(
-        json=getattr(args, "json", False),
-        color=False if getattr(args, "no_color", False) else None,
-        verbosity=getattr(args, "verbose", 0),
-    )
     try:
         return int(args.run(args, output))
     except GearfleetError as error:

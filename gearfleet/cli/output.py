@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -22,20 +22,25 @@ class Output:
         json: print data as JSON.
         color: True or False decides; None leaves it to the terminal and NO_COLOR.
         verbosity: how often ``-v`` was given.
+        stdout: where data goes.
+        stderr: where talk goes.
     """
 
     json: bool = False
     color: bool | None = None
     verbosity: int = 0
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
 
     def talk(self, text: str) -> None:
         """Say something to the person who watches."""
-        print(text, file=sys.stderr, flush=True)
+        self.stderr.write(text + "\n")
+        self.stderr.flush()
 
     def text(self, text: str) -> None:
         """Print data as it is."""
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        self.stdout.write(text)
+        self.stdout.flush()
 
     def data(self, value: Any) -> None:
         """Print `value` as one JSON document."""
@@ -50,7 +55,7 @@ class Output:
             table.add_column(column, overflow="fold")
         for row in rows:
             table.add_row(*row)
-        self.console(sys.stdout).print(table)
+        self.console(self.stdout).print(table)
 
     def console(self, stream: TextIO) -> Console:
         """Return a rich console on `stream` that respects ``--no-color`` and NO_COLOR."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from gearfleet.cli.builder import Verbs
     from gearfleet.cli.output import Output
+    from gearfleet.config import Settings
+    from gearfleet.tasks import WorkerModule
 
 DESCRIPTION = "run one worker until it is told to stop"
 
@@ -57,15 +59,21 @@ def work(args: argparse.Namespace, output: Output) -> int:
     from gearfleet.cli.logs import log_to_stderr
     from gearfleet.cli.project import load_project, require_apps
     from gearfleet.tasks import load_worker
-    from gearfleet.worker.process import serve
 
     log_to_stderr(output.verbosity)
     project = require_apps(load_project(args))
     module = load_worker(project.apps, args.app_name, args.worker_name)
+    return serve_module(module, project.settings, args)
+
+
+def serve_module(module: WorkerModule, settings: Settings, args: argparse.Namespace) -> int:
+    """Serve `module` as the options in `args` say; return the worker's exit code."""
+    from gearfleet.worker.process import serve
+
     return serve(
         module,
         queues=args.queue_name,
-        settings=project.settings,
+        settings=settings,
         program=os.environ.get("GEARFLEET_PROGRAM", args.worker_name),
         drain_timeout=args.drain_timeout,
         interrupt_grace=args.interrupt_grace,

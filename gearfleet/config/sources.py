@@ -32,13 +32,11 @@ def current() -> Settings:
 def use(settings: Settings | Callable[[], Settings] | None) -> None:
     """Make `settings` those of this process; a callable is asked when they are first needed.
 
-    None forgets them, so that they are read again.
+    None goes back to those of :func:`load`, read again when first asked for.
     """
     global _current, _provider  # noqa: PLW0603 - one process has one project
-    if callable(settings):
-        _provider, _current = settings, None
-    else:
-        _current = settings
+    _provider = settings if callable(settings) else None
+    _current = settings if isinstance(settings, Settings) else None
 
 
 def load(

@@ -1,0 +1,55 @@
+"""``manage.py gearman_worker -a APP -n WORKER [-q QUEUE]``, as django-gearman-jbox had it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gearfleet.cli import worker
+from gearfleet.cli.logs import log_to_stderr
+from gearfleet.cli.project import load_project
+from gearfleet.contrib.django.management.verbs import VerbCommand
+from gearfleet.tasks import load_worker
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from gearfleet.cli.output import Output
+    from gearfleet.tasks import WorkerModule
+
+ALL_QUEUES = "*"
+
+
+class Command(VerbCommand):
+    """The code of ``gearfleet worker``, with the name and the texts that jbox's users know."""
+
+    help = worker.DESCRIPTION
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the worker's options."""
+        worker.add_arguments(parser)
+        parser.set_defaults(run=work)
+
+
+def work(args: Namespace, output: Output) -> int:
+    """Serve one worker module, telling its queues and tasks before and its end after."""
+    log_to_stderr(output.verbosity)
+    project = load_project(args)
+    module = load_worker(project.apps, args.app_name, args.worker_name)
+    output.text(announcement(module, args.queue_name))
+    code = worker.serve_module(module, project.settings, args)
+    output.text(f"{args.worker_name} get interrupted, exiting...\n")
+    return code
+
+
+def announcement(module: WorkerModule, queues: list[str]) -> str:
+    """Return the lines that jbox's command printed before it began to work."""
+    lines = ["Available Queues and Tasks : "]
+    for queue in module.queues:
+        lines += [f"Queue: {queue}", "Tasks:", *_tasks_of(module, queue), ""]
+    for queue in queues or [ALL_QUEUES]:
+        lines += [f"Queue '{queue}' launched with tasks : ", *_tasks_of(module, queue)]
+    return "\n".join(lines) + "\n"
+
+
+def _tasks_of(module: WorkerModule, queue: str) -> list[str]:
+    return [f" * {task.name}" for task in module.tasks if queue in (task.queue, ALL_QUEUES)]

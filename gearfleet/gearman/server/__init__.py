@@ -1,0 +1,10 @@
+"""The embedded job server: gearmand's semantics in memory, its traps mended.
+
+For development, tests and demonstrations; production runs gearmand.
+"""
+
+from __future__ import annotations
+
+from gearfleet.gearman.server.service import EmbeddedServer, run, serve
+
+__all__ = ["EmbeddedServer", "run", "serve"]

@@ -1,12 +1,14 @@
 """Settings: one frozen `Settings`, read from a file, Django, the environment or a dict."""
 
 from gearfleet.config.options import DEFAULTS, OPTIONS, Option, Value
+from gearfleet.config.reader import HOOKS, read_settings
 from gearfleet.config.settings import DEFAULT_SERVERS, Host, Layers, Options, Settings
 from gearfleet.config.sources import current, load, split_list, use, with_environment
 
 __all__ = [
     "DEFAULTS",
     "DEFAULT_SERVERS",
+    "HOOKS",
     "OPTIONS",
     "Host",
     "Layers",
@@ -16,6 +18,7 @@ __all__ = [
     "Value",
     "current",
     "load",
+    "read_settings",
     "split_list",
     "use",
     "with_environment",

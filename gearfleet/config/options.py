@@ -11,13 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gearfleet.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+
+T = TypeVar("T")
 
 #: What an option's value may be once it is checked.
 Value = bool | int | float | str | tuple[str, ...] | Mapping[str, str]
@@ -221,18 +223,18 @@ def check_options(
             the wrong kind, by its key's path.
     """
     known = OPTIONS.keys() - set(without)
-    checked: dict[str, Value] = {}
+    options: dict[str, Value] = {}
     for key, value in table.items():
         path = f"{where}.{key}"
         if key in DERIVED:
             raise ConfigError(f"Setting '{path}' cannot be set: {DERIVED[key]}")
         if key not in known:
             raise ConfigError(f"Unknown setting '{path}' {did_you_mean(key, known)}")
-        checked[key] = checked_value(OPTIONS[key].check, value, path)
-    return checked
+        options[key] = checked(OPTIONS[key].check, value, path)
+    return options
 
 
-def checked_value(check: Callable[[object], Value], value: object, path: str) -> Value:
+def checked(check: Callable[[object], T], value: object, path: str) -> T:
     """Return `value` as `check` reads it, or raise `ConfigError` naming `path`."""
     try:
         return check(value)

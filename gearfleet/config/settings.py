@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from gearfleet.config.options import (
-    BadValue,
-    Value,
-    check_options,
-    checked_value,
-    name,
-    seconds,
-    text,
-    texts,
-)
+from gearfleet.config.options import Value
 from gearfleet.config.rundir import default_run_dir
-from gearfleet.errors import ConfigError, did_you_mean
 
 #: Options of a program, as one table of the settings gives them.
 Options = Mapping[str, Value]
 
-HOOKS = ("on_start", "before_job", "after_job", "on_shutdown")
 DEFAULT_SERVERS = ("127.0.0.1:4730",)
 
 
@@ -77,132 +65,3 @@ class Settings:
     root: Path = field(default_factory=Path.cwd)
     origin: str = "built-in defaults"
     rendered_environment: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def from_mapping(cls, table: Mapping[str, Any], *, root: Path, origin: str) -> Settings:
-        """Return the settings that `table` (a parsed TOML file, Django's dict) means.
-
-        Paths in it are relative to `root`.
-
-        Raises:
-            ConfigError: an unknown key or a value of the wrong kind, named by
-                `origin` and the key's path.
-        """
-        try:
-            return cls(**_read(table, root), origin=origin)
-        except ConfigError as error:
-            raise ConfigError(f"{origin}: {error}") from None
-
-
-def _read(table: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    for key in table:
-        if key not in _READERS:
-            raise ConfigError(f"Unknown setting '{key}' {did_you_mean(key, _READERS)}")
-    base = root / _text(table.get("root", "."), "root")
-    values: dict[str, Any] = {"root": base.resolve()}
-    values.update(_read_layers(table))
-    for key in table.keys() & _PLAIN.keys():
-        values[key] = _PLAIN[key](table[key], key)
-    for key in table.keys() & {"template_dir", "run_dir"}:
-        values[key] = root / _text(table[key], key)
-    return values
-
-
-def _text(value: object, path: str) -> str:
-    return str(checked_value(text, value, path))
-
-
-def _apps(value: object, path: str) -> tuple[str, ...]:
-    return _texts(value, path)
-
-
-def _texts(value: object, path: str) -> tuple[str, ...]:
-    checked = checked_value(texts, value, path)
-    assert isinstance(checked, tuple)
-    return checked
-
-
-def _servers(value: object, path: str) -> tuple[str, ...]:
-    servers = _texts(value, path)
-    if not servers:
-        raise ConfigError(f"Setting '{path}' names no job server; give at least one host:port")
-    return servers
-
-
-def _prefix(value: object, path: str) -> str | Callable[[str], str]:
-    return value if callable(value) else _text(value, path)
-
-
-def _seconds(value: object, path: str) -> float:
-    checked = checked_value(seconds, value, path)
-    assert isinstance(checked, int | float)
-    return checked
-
-
-def _hooks(value: object, path: str) -> dict[str, tuple[str, ...]]:
-    table = _table(value, path)
-    for key in table:
-        if key not in HOOKS:
-            raise ConfigError(f"Unknown setting '{path}.{key}' {did_you_mean(key, HOOKS)}")
-    return {key: _texts(item, f"{path}.{key}") for key, item in table.items()}
-
-
-def _table(value: object, path: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"Setting '{path}' must be a table; it is {value!r}")
-    return value
-
-
-def _tables(value: object, path: str) -> dict[str, Mapping[str, Any]]:
-    return {key: _table(item, f"{path}.{key}") for key, item in _table(value, path).items()}
-
-
-def _read_layers(table: Mapping[str, Any]) -> dict[str, Any]:
-    fleet = dict(_table(table.get("fleet", {}), "fleet"))
-    values: dict[str, Any] = {"layers": _layers({**table, "fleet": fleet}, "")}
-    hosts = _tables(table.get("hosts", {}), "hosts")
-    values["hosts"] = {key: _host(item, f"hosts.{key}.") for key, item in hosts.items()}
-    if "name" in fleet:
-        values["name"] = checked_value(name, fleet["name"], "fleet.name") if fleet["name"] else ""
-    return values
-
-
-def _layers(table: Mapping[str, Any], path: str) -> Layers:
-    fleet = {k: v for k, v in _table(table.get("fleet", {}), f"{path}fleet").items()}
-    if not path:
-        fleet.pop("name", None)
-    queues = _tables(table.get("queues", {}), f"{path}queues")
-    programs = _tables(table.get("programs", {}), f"{path}programs")
-    return Layers(
-        fleet=check_options(fleet, f"{path}fleet", without=["program"]),
-        queues={
-            key: check_options(item, f"{path}queues.{key}", without=["program"])
-            for key, item in queues.items()
-        },
-        programs={
-            key: check_options(item, f"{path}programs.{key}") for key, item in programs.items()
-        },
-    )
-
-
-def _host(table: Mapping[str, Any], path: str) -> Host:
-    known = ("url", "fleet", "queues", "programs")
-    for key in table:
-        if key not in known:
-            raise ConfigError(f"Unknown setting '{path}{key}' {did_you_mean(key, known)}")
-    url = _text(table["url"], f"{path}url") if "url" in table else None
-    return Host(url=url, layers=_layers(table, path))
-
-
-_PLAIN: Mapping[str, Callable[[object, str], Any]] = {
-    "apps": _apps,
-    "servers": _servers,
-    "prefix": _prefix,
-    "hooks": _hooks,
-    "client_timeout": _seconds,
-}
-_READERS = frozenset(
-    {*_PLAIN, "root", "template_dir", "run_dir", "fleet", "queues", "programs", "hosts"}
-)
-
-__all__ = ["DEFAULT_SERVERS", "HOOKS", "BadValue", "Host", "Layers", "Options", "Settings"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gearfleet.config.reader import read_settings
 from gearfleet.config.settings import Settings
 from gearfleet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 FILE = "gearfleet.toml"
 
@@ -82,7 +85,7 @@ def _maybe_settings(path: Path) -> Settings | None:
         table = table.get("tool", {}).get("gearfleet")
     if table is None:
         return None
-    return Settings.from_mapping(table, root=path.parent, origin=str(path))
+    return read_settings(table, root=path.parent, origin=str(path))
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gearfleet.config import DEFAULTS, Settings
+from gearfleet.config import DEFAULTS, Settings, read_settings
 from gearfleet.errors import EXIT_CONFIG, ConfigError
 
 ROOT = Path("/srv/app")
 
 
 def read(**table: object) -> Settings:
-    return Settings.from_mapping(table, root=ROOT, origin="test.toml")
+    return read_settings(table, root=ROOT, origin="test.toml")
 
 
 def test_defaults__are_those_of_an_empty_table() -> None:

@@ -1,0 +1,132 @@
+"""From a parsed settings table to `Settings`: every key is known or named as a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gearfleet.config import options
+from gearfleet.config.options import check_options, checked
+from gearfleet.config.settings import Host, Layers, Settings
+from gearfleet.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gearfleet.config.settings import Options
+
+HOOKS = ("on_start", "before_job", "after_job", "on_shutdown")
+LAYERS = ("fleet", "queues", "programs")
+
+Table = Mapping[str, Any]
+
+
+def read_settings(table: Table, *, root: Path, origin: str) -> Settings:
+    """Return the settings that `table` (a parsed TOML file, Django's dict) means.
+
+    Paths in it are relative to `root`.
+
+    Raises:
+        ConfigError: an unknown key or a value of the wrong kind, named by
+            `origin` and the key's path.
+    """
+    try:
+        _refuse_unknown(table, [*_PLAIN, *_PATHS, *LAYERS, "hosts"], "")
+        plain = {key: read(table[key], key) for key, read in _PLAIN.items() if key in table}
+        paths: dict[str, Any] = {
+            key: root / _text(table[key], key) for key in _PATHS if key in table
+        }
+        paths["root"] = paths.get("root", root).resolve()
+        return Settings(**plain, **paths, **_read_fleet(table), origin=origin)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+
+
+def _read_fleet(table: Table) -> dict[str, Any]:
+    fleet = dict(_table(table.get("fleet", {}), "fleet"))
+    name = fleet.pop("name", "")
+    return {
+        "name": checked(options.name, name, "fleet.name") if name else "",
+        "layers": _layers({**table, "fleet": fleet}, ""),
+        "hosts": {
+            key: _host(item, f"hosts.{key}") for key, item in _tables(table, "hosts", "").items()
+        },
+    }
+
+
+def _layers(table: Table, path: str) -> Layers:
+    def options_of(rank: str) -> dict[str, Options]:
+        without = () if rank == "programs" else ("program",)
+        return {
+            key: check_options(item, f"{path}{rank}.{key}", without=without)
+            for key, item in _tables(table, rank, path).items()
+        }
+
+    fleet = _table(table.get("fleet", {}), f"{path}fleet")
+    return Layers(
+        fleet=check_options(fleet, f"{path}fleet", without=["program"]),
+        queues=options_of("queues"),
+        programs=options_of("programs"),
+    )
+
+
+def _host(table: Table, path: str) -> Host:
+    _refuse_unknown(table, ["url", *LAYERS], f"{path}.")
+    url = _text(table["url"], f"{path}.url") if "url" in table else None
+    return Host(url=url, layers=_layers(table, f"{path}."))
+
+
+def _refuse_unknown(table: Table, known: list[str], path: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"Unknown setting '{path}{key}' {did_you_mean(key, known)}")
+
+
+def _table(value: object, path: str) -> Table:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"Setting '{path}' must be a table; it is {value!r}")
+    return value
+
+
+def _tables(table: Table, key: str, path: str) -> dict[str, Table]:
+    outer = _table(table.get(key, {}), f"{path}{key}")
+    return {name: _table(item, f"{path}{key}.{name}") for name, item in outer.items()}
+
+
+def _text(value: object, path: str) -> str:
+    return checked(options.text, value, path)
+
+
+def _texts(value: object, path: str) -> tuple[str, ...]:
+    return checked(options.texts, value, path)
+
+
+def _servers(value: object, path: str) -> tuple[str, ...]:
+    servers = _texts(value, path)
+    if not servers:
+        raise ConfigError(f"Setting '{path}' names no job server; give at least one host:port")
+    return servers
+
+
+def _prefix(value: object, path: str) -> str | Callable[[str], str]:
+    return value if callable(value) else _text(value, path)
+
+
+def _seconds(value: object, path: str) -> float:
+    return checked(options.seconds, value, path)
+
+
+def _hooks(value: object, path: str) -> dict[str, tuple[str, ...]]:
+    table = _table(value, path)
+    _refuse_unknown(table, [*HOOKS], f"{path}.")
+    return {key: _texts(item, f"{path}.{key}") for key, item in table.items()}
+
+
+_PLAIN: Mapping[str, Callable[[object, str], Any]] = {
+    "apps": _texts,
+    "servers": _servers,
+    "prefix": _prefix,
+    "hooks": _hooks,
+    "client_timeout": _seconds,
+}
+_PATHS = ("root", "template_dir", "run_dir")

@@ -1,0 +1,1 @@
+"""gearfleet without Django: a folder of documents that workers read and pack."""

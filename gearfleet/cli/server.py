@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gearfleet.errors import UsageError
+
 if TYPE_CHECKING:
     import argparse
 
@@ -24,13 +26,19 @@ def add_verbs(verbs: Verbs) -> None:
 
 def serve(args: argparse.Namespace, output: Output) -> int:
     """Serve until SIGTERM or SIGINT."""
-    from gearfleet.gearman.address import parse_address
     from gearfleet.gearman.server import run
 
-    address = parse_address(args.listen)
-    run(
-        address.host,
-        address.port,
-        ready=lambda host, port: output.talk(f"Listening on {host}:{port}"),
-    )
+    host, port = listening_address(args.listen)
+    try:
+        run(host, port, ready=lambda host, port: output.talk(f"Listening on {host}:{port}"))
+    except OSError as error:
+        raise UsageError(f"Cannot listen on {args.listen}: {error.strerror}") from error
     return 0
+
+
+def listening_address(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``; unlike a client's address the port may be 0."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise UsageError(f"--listen {text}: give HOST:PORT, such as 127.0.0.1:4730")
+    return host.strip("[]"), int(port)

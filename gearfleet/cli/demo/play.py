@@ -1,0 +1,256 @@
+"""The play itself: start the fleet, let jobs flow, restart a group, count."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from gearfleet.cli.demo.load import Load, times_done
+from gearfleet.cli.demo.stage import Stage
+from gearfleet.errors import EXIT_FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+
+    from gearfleet.cli.output import Output
+    from gearfleet.client import Client
+    from gearfleet.supervisor.control import Supervisor
+
+GROUP = "bar"
+#: More orders than jobs can be submitted while the demo runs.
+ORDERS = 1000
+#: How long the last background jobs may take.
+FINISH_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What the demo counted."""
+
+    submitted: int
+    done: int
+    lost: tuple[str, ...]
+    twice: tuple[str, ...]
+    failures: tuple[str, ...]
+    restart_status: int
+    pids_before: Mapping[str, int]
+    pids_after: Mapping[str, int]
+    fewest_running: int
+    seconds: float
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The processes that have the pid that they had before the restart."""
+        return tuple(
+            name for name, pid in self.pids_before.items() if self.pids_after.get(name) == pid
+        )
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the fleet was restarted and nothing was lost."""
+        return not (self.lost or self.failures or self.kept or self.restart_status)
+
+
+def play(*, servers: str | None, jobs: int, keep: bool, output: Output) -> int:
+    """Run the demo and print its score; return the exit code."""
+    with _terminated_like_interrupted(), Stage(output, servers=servers, keep=keep) as stage:
+        stage.open_shop(ORDERS)
+        stage.start_job_server()
+        stage.configure()
+        control = stage.start_supervisord()
+        output.talk("")
+        score = _restart_under_load(stage, control, jobs, output)
+        _report(score, output)
+        if keep:
+            output.talk(_what_next(stage))
+        return 0 if score.is_good else EXIT_FAILED
+
+
+class _terminated_like_interrupted:  # noqa: N801 - reads as a statement
+    """Make SIGTERM end the demo as Ctrl-C does: with everything cleaned up."""
+
+    def __enter__(self) -> None:
+        self._previous = signal.signal(signal.SIGTERM, self._interrupt)
+
+    def __exit__(self, *failure: object) -> None:
+        signal.signal(signal.SIGTERM, self._previous)
+
+    @staticmethod
+    def _interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+
+class _Sampler:
+    """Watches a group from a thread of its own; remembers the fewest processes RUNNING."""
+
+    def __init__(self, control: Supervisor) -> None:
+        self.fewest = len(control.processes(GROUP))
+        self._control = control
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> _Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.05):
+            states = [process.state.name for process in self._control.processes(GROUP)]
+            self.fewest = min(self.fewest, states.count("RUNNING"))
+
+
+def _restart_under_load(stage: Stage, control: Supervisor, jobs: int, output: Output) -> Score:
+    began = time.monotonic()
+    load = Load(_client(stage.servers))
+    before = _pids(control)
+    with _Sampler(control_of(stage)) as sampler, _Bar(output, jobs) as bar:
+        load.start()
+        try:
+            _wait(lambda: bar.show(load, stage) >= jobs // 4, FINISH_TIMEOUT)
+            status = _restart(stage, load, bar)
+            _wait(lambda: bar.show(load, stage) >= jobs, FINISH_TIMEOUT)
+        finally:
+            load.stop()
+        _wait(lambda: bar.show(load, stage) >= len(load.submitted), FINISH_TIMEOUT)
+    counts = times_done(stage.ledger, load.submitted)
+    return Score(
+        submitted=len(load.submitted),
+        done=len(counts),
+        lost=tuple(job for job in load.submitted if job not in counts),
+        twice=tuple(job for job, times in counts.items() if times > 1),
+        failures=tuple(load.failures),
+        restart_status=status,
+        pids_before=before,
+        pids_after=_pids(control),
+        fewest_running=sampler.fewest,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _restart(stage: Stage, load: Load, bar: _Bar) -> int:
+    """Restart the group through supervisorctl, showing its lines; return its exit status."""
+    command = stage.supervisorctl("gearfleet", "restart", GROUP)
+    assert command.stdout is not None
+    try:
+        for line in command.stdout:
+            bar.say(line.rstrip())
+            bar.show(load, stage)
+        return command.wait()
+    finally:
+        if command.poll() is None:
+            command.send_signal(signal.SIGINT)  # it leaves nothing stopped
+            command.wait()
+
+
+def control_of(stage: Stage) -> Supervisor:
+    """Return a connection to the stage's supervisord for a thread of its own."""
+    from gearfleet.supervisor.control import Supervisor
+
+    return Supervisor.from_config(stage.config)
+
+
+def _client(servers: str) -> Client:
+    from gearfleet.client import Client
+    from gearfleet.config import Settings, split_list
+
+    return Client(Settings(servers=split_list(servers)))
+
+
+def _pids(control: Supervisor) -> dict[str, int]:
+    return {process.name: process.pid for process in control.processes(GROUP)}
+
+
+def _wait(condition: Callable[[], bool], timeout: float) -> None:
+    """Wait for `condition`, at most `timeout` seconds: what is missing then is in the score."""
+    deadline = time.monotonic() + timeout
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+class _Bar:
+    """The progress bar of the demo: jobs done, of those submitted."""
+
+    def __init__(self, output: Output, jobs: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._jobs = jobs
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=output.console(output.stderr),
+            transient=True,
+        )
+        self._task = self._progress.add_task("jobs done", total=jobs)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._progress.stop()
+
+    def show(self, load: Load, stage: Stage) -> int:
+        """Bring the bar up to date and return how many jobs are done."""
+        submitted = list(load.submitted)
+        done = len(times_done(stage.ledger, submitted))
+        self._progress.update(
+            self._task, completed=done, total=max(self._jobs, len(submitted)), refresh=True
+        )
+        return done
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._progress.console.print(line)
+
+
+def _report(score: Score, output: Output) -> None:
+    if output.json:
+        output.data({**asdict(score), "kept": score.kept, "good": score.is_good})
+        return
+    rows = [
+        ("jobs submitted", str(score.submitted)),
+        ("done", str(score.done)),
+        ("lost", str(len(score.lost))),
+        ("run twice", str(len(score.twice))),
+        (f"fewest RUNNING in group {GROUP}", f"{score.fewest_running} of {len(score.pids_before)}"),
+        ("seconds", f"{score.seconds:.1f}"),
+        *(
+            (name, f"pid {pid} -> {score.pids_after.get(name, 0)}")
+            for name, pid in score.pids_before.items()
+        ),
+    ]
+    output.table("", ("", ""), rows)
+    for complaint in _complaints(score):
+        output.talk(complaint)
+
+
+def _complaints(score: Score) -> list[str]:
+    """Return what went wrong, a sentence each."""
+    texts = [f"Failed: {failure}" for failure in score.failures]
+    texts += [f"Lost: {job}" for job in score.lost]
+    texts += [f"Not restarted: {name}" for name in score.kept]
+    if score.restart_status:
+        texts.append(f"supervisorctl gearfleet restart {GROUP} ended with {score.restart_status}")
+    return texts
+
+
+def _what_next(stage: Stage) -> str:
+    config = stage.config
+    return f"""
+Everything is left running in {stage.folder}. Try next:
+  supervisorctl -c {config} gearfleet status
+  supervisorctl -c {config} gearfleet restart foo
+  gearfleet restart bar --max-unavailable 50% -c {config}
+  cd {stage.project} && GEARFLEET_SERVERS={stage.servers} python manage.py gearfleet tasks
+When you are done:
+  supervisorctl -c {config} shutdown{stage.farewell}
+  rm -r {stage.folder}"""

@@ -1,0 +1,234 @@
+"""What the demo starts, all of it in one temporary directory: project, job server, supervisord."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from importlib.resources import as_file, files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from gearfleet.errors import GearfleetError, SupervisorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from gearfleet.cli.output import Output
+    from gearfleet.supervisor.control import Supervisor
+
+T = TypeVar("T")
+
+SETTINGS = "shop_project.settings"
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0
+_CHECKOUT = Path(__file__).resolve().parents[3] / "examples"
+
+SUPERVISORD_CONF = """\
+[supervisord]
+nodaemon=true
+directory={folder}
+logfile={folder}/supervisord.log
+pidfile={folder}/supervisord.pid
+childlogdir={folder}
+
+[unix_http_server]
+file={folder}/s.sock
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{folder}/s.sock
+
+[include]
+files={folder}/conf.d/*.conf
+
+"""
+
+
+class Stage:
+    """The demo's project and processes; leaving the context ends and removes them."""
+
+    def __init__(self, output: Output, *, servers: str | None, keep: bool) -> None:
+        self.servers = servers or ""
+        self.folder = Path()
+        self._output = output
+        self._keep = keep
+        self._cleanup = ExitStack()
+        self._pids: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        # Short: the path of a unix socket ends at 108 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="gearfleet-demo-", dir="/tmp"))
+        if not self._keep:
+            self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._keep and failure[0] is None:
+            self._cleanup.pop_all()
+        self._cleanup.close()
+
+    @property
+    def project(self) -> Path:
+        """The directory of the copied example project."""
+        return self.folder / "shop"
+
+    @property
+    def config(self) -> Path:
+        """The main supervisord.conf."""
+        return self.folder / "supervisord.conf"
+
+    @property
+    def farewell(self) -> str:
+        """What ends the job server that a kept demo leaves behind, for a shell."""
+        pid = self._pids.get("job-server")
+        return f" && kill {pid}" if pid else ""
+
+    @property
+    def ledger(self) -> Path:
+        """The file in which every finished piece of work stands."""
+        return self.folder / "data" / "ledger.txt"
+
+    def open_shop(self, orders: int) -> None:
+        """Copy the example project and give it `orders` orders to work on."""
+        source = files("gearfleet.examples") if find_spec("gearfleet.examples") else _CHECKOUT
+        with as_file(source / "shop") as shop:  # type: ignore[operator]
+            shutil.copytree(
+                shop, self.project, ignore=shutil.ignore_patterns("__pycache__", "data")
+            )
+        self.run(sys.executable, "manage.py", "open_shop", "--orders", str(orders), shown=False)
+
+    def start_job_server(self) -> None:
+        """Start the embedded job server, unless the user named others."""
+        if self.servers:
+            return
+        command = [*self.gearfleet(), "server", "--listen", "127.0.0.1:0"]
+        log = self._start("job-server", command)
+        line = self._wait_for(
+            lambda: log.read_text().rpartition("Listening on ")[2].strip(), "the job server"
+        )
+        self.servers = line
+        self.show("gearfleet", "server", "--listen", self.servers)
+
+    def configure(self) -> None:
+        """Render the fleet and write the supervisord.conf that includes it."""
+        (self.folder / "conf.d").mkdir()
+        self.run(*self.gearfleet(), "render", "-o", str(self.folder / "conf.d"))
+        sections = self.run(*self.gearfleet(), "supervisor-conf", shown=False)
+        self.config.write_text(SUPERVISORD_CONF.format(folder=self.folder) + sections)
+
+    def start_supervisord(self) -> Supervisor:
+        """Start supervisord; return it once every process is RUNNING."""
+        from gearfleet.supervisor.control import Supervisor
+
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.config)]
+        self.show("supervisord", "-c", str(self.config))
+        self._start("supervisord", command)
+        control = Supervisor.from_config(self.config)
+        self._wait_for(lambda: _all_running(control), "all processes to be RUNNING")
+        return control
+
+    def supervisorctl(self, *words: str) -> subprocess.Popen[str]:
+        """Start supervisorctl; its output is read from the process's stdout."""
+        self.show("supervisorctl", "-c", str(self.config), *words)
+        return subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(self.config), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment(),
+            start_new_session=True,
+        )
+
+    def gearfleet(self) -> list[str]:
+        """Return the command that is us."""
+        return [sys.executable, "-m", "gearfleet"]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of everything that the demo starts."""
+        return {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": SETTINGS,
+            "SHOP_DATA": str(self.folder / "data"),
+            "GEARFLEET_RUN_DIR": str(self.folder / "run"),
+            **({"GEARFLEET_SERVERS": self.servers} if self.servers else {}),
+        }
+
+    def run(self, *command: str, shown: bool = True) -> str:
+        """Run a command in the project to its end and return what it printed."""
+        if shown:
+            self.show("gearfleet", *command[command.index("gearfleet") + 1 :])
+        done = subprocess.run(
+            command,
+            cwd=self.project,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise GearfleetError(f"{shlex.join(command)} failed:\n{done.stderr.strip()}")
+        return done.stdout
+
+    def show(self, *words: str) -> None:
+        """Show a command as the user would type it."""
+        self._output.talk(f"\n$ {shlex.join(words)}")
+
+    def _start(self, name: str, command: list[str]) -> Path:
+        """Start a process that Ctrl-C in our terminal does not reach; return its log."""
+        log = self.folder / f"{name}.out"
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._pids[name] = process.pid
+        self._cleanup.callback(_stop, process)
+        return log
+
+    def _wait_for(self, condition: Callable[[], T], what: str) -> T:
+        deadline = time.monotonic() + START_TIMEOUT
+        while not (value := _quietly(condition)):
+            if time.monotonic() > deadline:
+                raise GearfleetError(
+                    f"Waited {START_TIMEOUT:g} s for {what}; see the logs in {self.folder} "
+                    "(run the demo with --keep to keep them)"
+                )
+            time.sleep(0.05)
+        return value
+
+
+def _quietly(condition: Callable[[], T]) -> T | None:
+    try:
+        return condition()
+    except (SupervisorError, OSError):
+        return None  # not up yet
+
+
+def _all_running(control: Supervisor) -> bool:
+    processes = control.processes()
+    return bool(processes) and all(process.state.name == "RUNNING" for process in processes)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process politely; with force when it does not listen."""
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

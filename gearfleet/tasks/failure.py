@@ -1,0 +1,88 @@
+"""What the caller of a failed job is told: type, message and traceback of the exception.
+
+On the wire it is one JSON object of three texts, in WORK_EXCEPTION, so that a
+client in any language can show it. What arrives may come from any worker;
+whatever it is, it becomes a `Failure` that can be shown.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from traceback import TracebackException
+
+# A caller reads these; nobody reads more. A message may hold a whole document,
+# and a traceback through a template engine has hundreds of frames.
+MAX_MESSAGE_CHARACTERS = 4_000
+MAX_TRACEBACK_CHARACTERS = 16_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a job failed.
+
+    Attributes:
+        type: of the exception, such as ``ValueError`` or ``shop.errors.OutOfStock``;
+            empty where the worker did not say.
+        message: what the exception says.
+        traceback: as Python prints it; empty where there is none.
+    """
+
+    type: str
+    message: str
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.type and self.message else self._one_of_both
+
+    @property
+    def _one_of_both(self) -> str:
+        return self.type or self.message or "no reason given"
+
+
+def describe(error: BaseException) -> Failure:
+    """Return the `Failure` that tells of `error`.
+
+    Nothing that an exception does (a `__str__` that raises, text that is no
+    valid Unicode) makes this fail.
+    """
+    told = TracebackException.from_exception(error, compact=True)
+    return Failure(
+        type=_type_name(type(error)),
+        message=_cut(str(told), MAX_MESSAGE_CHARACTERS),
+        traceback=_cut("".join(told.format()), MAX_TRACEBACK_CHARACTERS),
+    )
+
+
+def encode_failure(failure: Failure) -> bytes:
+    """Return the JSON text of `failure`, in ASCII."""
+    return json.dumps(asdict(failure)).encode("ascii")
+
+
+def decode_failure(data: bytes) -> Failure:
+    """Return the `Failure` that `data` tells of; what is not our JSON becomes its message."""
+    try:
+        table = json.loads(data)
+    except (ValueError, RecursionError):
+        table = None
+    if isinstance(table, dict) and isinstance(table.get("type"), str):
+        return Failure(
+            type=table["type"],
+            message=str(table.get("message", "")),
+            traceback=str(table.get("traceback", "")),
+        )
+    return Failure(type="", message=data.decode("utf-8", "backslashreplace"))
+
+
+def _type_name(kind: type) -> str:
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _cut(text: str, limit: int) -> str:
+    """Return `text`, long ones without their middle: the ends say what and where."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"

@@ -1,0 +1,166 @@
+"""One job to one outcome.
+
+Whatever a payload holds and whatever a task does (sys.exit, RecursionError, a
+result that cannot be sent), the outcome is a value and the worker goes on. The
+one thing that leaves is `JobInterrupted`, when the stop ladder raised it: then
+there is no outcome, and the job runs again elsewhere.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gearfleet.errors import JobInterrupted
+from gearfleet.tasks import payload
+from gearfleet.tasks.failure import describe
+from gearfleet.worker import hooks
+from gearfleet.worker.job import Completed, Failed, Job, Outcome
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine, Mapping
+    from contextlib import AbstractContextManager
+
+    from gearfleet.tasks import Task
+
+logger = logging.getLogger(__name__)
+
+
+class Assignment(Protocol):
+    """A job as the Gearman layer hands it over."""
+
+    @property
+    def task(self) -> str:
+        """The function."""
+
+    @property
+    def handle(self) -> str | None: ...
+    @property
+    def unique(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+
+
+class Ladder(Protocol):
+    """What the executor needs of the `StopLadder`."""
+
+    is_interrupted: bool
+
+    def job(self) -> AbstractContextManager[None]: ...
+
+
+class Executor:
+    """Runs the jobs of one worker, one at a time.
+
+    Attributes:
+        completed: how many jobs had a result.
+        failed: how many jobs failed.
+    """
+
+    def __init__(
+        self, tasks: Mapping[str, Task[..., Any]], *, hooks: hooks.Hooks, ladder: Ladder
+    ) -> None:
+        """Serve `tasks`, by the functions that the job server knows them by."""
+        self.completed = 0
+        self.failed = 0
+        self._tasks = tasks
+        self._hooks = hooks
+        self._ladder = ladder
+        self._loop: asyncio.Runner | None = None
+
+    def execute(self, assignment: Assignment) -> Outcome:
+        """Run one job and return its outcome.
+
+        Raises:
+            JobInterrupted: the worker has to stop before the job is done.
+        """
+        with self._ladder.job():
+            outcome = self._run(assignment)
+        if isinstance(outcome, Completed):
+            self.completed += 1
+        else:
+            self.failed += 1
+            _log_failure(assignment, outcome)
+        return outcome
+
+    def close(self) -> None:
+        """End the event loop of the coroutine tasks, if there was one."""
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+    def _run(self, assignment: Assignment) -> Outcome:
+        try:
+            job = self._read(assignment)
+        except Exception as error:
+            return Failed(error=error, failure=describe(error))
+        hooks.run(self._hooks.before_job, job)
+        outcome = self._call(job)
+        hooks.run(self._hooks.after_job, job, outcome)
+        return outcome
+
+    def _read(self, assignment: Assignment) -> Job:
+        call = payload.decode_call(assignment.data)
+        return Job(
+            task=self._tasks[assignment.task],
+            args=call.args,
+            kwargs=call.kwargs,
+            meta=call.meta,
+            function=assignment.task,
+            handle=assignment.handle or "",
+            unique=assignment.unique,
+        )
+
+    def _call(self, job: Job) -> Outcome:
+        try:
+            value = job.task.func(*job.args, **job.kwargs)
+            if inspect.iscoroutine(value):
+                value = self._finish(value)
+            return Completed(value=value, data=payload.encode_value(value))
+        except BaseException as error:
+            # A task may turn the interruption into an error of its own; the job
+            # still runs again. One that ended in spite of it has ended.
+            if self._ladder.is_interrupted:
+                raise JobInterrupted from error
+            return _failed(job, error)
+
+    def _finish(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the worker's loop, which lives on, so that tasks can keep clients."""
+        if self._loop is None:
+            import asyncio
+
+            self._loop = asyncio.Runner()
+        try:
+            return self._loop.run(coroutine)
+        except JobInterrupted:
+            self.close()  # cancels the coroutine, so that its finally blocks run
+            raise
+
+
+def _failed(job: Job, error: BaseException) -> Failed:
+    """Return the failure of a job whose task, or its call, raised `error`."""
+    trace = error.__traceback__
+    error.__traceback__ = trace.tb_next if trace else None  # without our own frame
+    if error.__traceback__ is None and isinstance(error, TypeError):
+        # The call itself raised it, before any line of the task ran.
+        task = f"{job.task.name}{job.task.signature}"
+        error = TypeError(f"{task} does not take the arguments of this job: {error}")
+    return Failed(error=error, failure=describe(error))
+
+
+def _log_failure(assignment: Assignment, outcome: Failed) -> None:
+    logger.error(
+        "Job %s of %s failed: %s",
+        assignment.handle,
+        assignment.task,
+        outcome.failure,
+        exc_info=outcome.error,
+        extra={
+            "action": "job_failed",
+            "handle": assignment.handle,
+            "unique": assignment.unique,
+            "function": assignment.task,
+        },
+    )

@@ -1,0 +1,201 @@
+"""Code of yours that runs when a worker starts, around each job, and when the worker ends.
+
+    from gearfleet import hooks
+
+    @hooks.on_shutdown
+    def say_goodbye(reason):
+        ...
+
+A hook that is declared in a worker module (any module with a task in it)
+belongs to it: it runs in the workers that serve that module. Declared in any
+other module it is global: it runs in every worker whose process imported that
+module. The setting ``hooks`` names further ones by dotted path; their modules
+are imported for it.
+
+`on_start` and `before_job` hooks run in this order: those of the settings, the
+global ones, those of the worker module, each in order of declaration.
+`after_job` and `on_shutdown` hooks run in the reverse order, so that what was
+set up last is torn down first.
+
+A hook takes what it needs: its parameters without a default are filled from
+the left with what is offered (`OFFERED`), so ``def say_goodbye():`` will do.
+One that raises is logged, and the others run.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import Parameter, iscoroutinefunction, signature
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gearfleet.errors import ConfigError, JobInterrupted
+from gearfleet.tasks.declarations import declared_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+logger = logging.getLogger(__name__)
+
+F = TypeVar("F", bound="Callable[..., object]")
+
+#: The kinds of hook, and what each is called with.
+OFFERED: Mapping[str, tuple[str, ...]] = {
+    "on_start": ("worker",),
+    "before_job": ("job",),
+    "after_job": ("job", "outcome"),
+    "on_shutdown": ("reason",),
+}
+
+_declared: dict[str, dict[str, Hook]] = {kind: {} for kind in OFFERED}
+
+
+def on_start(func: F) -> F:
+    """Run `func(worker)` before the worker takes its first job; `worker` is a `WorkerInfo`."""
+    return _declare("on_start", func)
+
+
+def before_job(func: F) -> F:
+    """Run `func(job)` before each call of a task; `job` is a `gearfleet.worker.job.Job`."""
+    return _declare("before_job", func)
+
+
+def after_job(func: F) -> F:
+    """Run `func(job, outcome)` after each call of a task; `outcome` is `Completed` or `Failed`.
+
+    It runs before the answer is sent. An interrupted job has no outcome yet.
+    """
+    return _declare("after_job", func)
+
+
+def on_shutdown(func: F) -> F:
+    """Run `func(reason)` once before the worker ends, also when a job was interrupted.
+
+    `reason` is a text such as ``"SIGTERM"``. All these hooks share the
+    worker's `hook_timeout`; those that do not get their turn are named in the log.
+    """
+    return _declare("on_shutdown", func)
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One function, and how many of the things that its kind offers it takes."""
+
+    func: Callable[..., object]
+    takes: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.func.__module__}.{getattr(self.func, '__qualname__', repr(self.func))}"
+
+    def run(self, *offered: object) -> None:
+        """Call the function; whatever it raises, except for an interruption, is logged."""
+        try:
+            self.func(*offered[: self.takes])
+        except JobInterrupted:
+            raise
+        except BaseException as error:  # also sys.exit(): a hook does not end the worker
+            logger.exception(
+                "Hook %s raised %s; the worker goes on without it",
+                self.name,
+                type(error).__name__,
+                extra={"action": "hook_failed", "hook": self.name},
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """The hooks of one worker, in the order in which they run."""
+
+    on_start: tuple[Hook, ...] = ()
+    before_job: tuple[Hook, ...] = ()
+    after_job: tuple[Hook, ...] = ()
+    on_shutdown: tuple[Hook, ...] = ()
+
+
+def select(module: str, paths: Mapping[str, Sequence[str]] | None = None) -> Hooks:
+    """Return the hooks of a worker that serves `module`; `paths` is the setting ``hooks``.
+
+    Raises:
+        ConfigError: a path of the settings cannot be imported or is no hook.
+    """
+    named = {kind: _load(kind, (paths or {}).get(kind, ())) for kind in OFFERED}
+    return Hooks(**{kind: _ordered(kind, hooks, module) for kind, hooks in named.items()})
+
+
+def run(hooks: Sequence[Hook], *offered: object) -> None:
+    """Run `hooks` in order; only an interruption keeps one from its turn, and it is logged."""
+    waiting = list(hooks)
+    try:
+        while waiting:
+            waiting[0].run(*offered)
+            del waiting[0]
+    except JobInterrupted:
+        logger.error(
+            "Hook %s was cut short; not run: %s",
+            waiting[0].name,
+            ", ".join(hook.name for hook in waiting[1:]) or "none",
+            extra={"action": "hooks_cut", "hooks": [hook.name for hook in waiting]},
+        )
+        raise
+
+
+def _declare(kind: str, func: F) -> F:
+    hook = _hook(kind, func)
+    # By name, so that a module that is imported again replaces its own hooks.
+    _declared[kind][hook.name] = hook
+    return func
+
+
+def _hook(kind: str, func: Callable[..., object]) -> Hook:
+    if not callable(func) or iscoroutinefunction(func):
+        raise TypeError(f"@hooks.{kind} takes a plain function, not {func!r}")
+    offered = OFFERED[kind]
+    needed = [parameter.kind for parameter in _parameters(func) if _is_filled(parameter)]
+    if Parameter.VAR_POSITIONAL in needed:
+        return Hook(func, len(offered))
+    if len(needed) > len(offered) or Parameter.KEYWORD_ONLY in needed:
+        raise TypeError(
+            f"{getattr(func, '__qualname__', func)}{signature(func)} cannot be a hook: "
+            f"{kind} offers ({', '.join(offered)}) by position; give other parameters a default"
+        )
+    return Hook(func, len(needed))
+
+
+def _parameters(func: Callable[..., object]) -> Iterator[Parameter]:
+    try:
+        yield from signature(func).parameters.values()
+    except ValueError:  # some functions written in C do not tell
+        return
+
+
+def _is_filled(parameter: Parameter) -> bool:
+    return parameter.default is Parameter.empty and parameter.kind is not Parameter.VAR_KEYWORD
+
+
+def _load(kind: str, paths: Sequence[str]) -> tuple[Hook, ...]:
+    return tuple(_load_one(kind, path) for path in paths)
+
+
+def _load_one(kind: str, path: str) -> Hook:
+    separator = ":" if ":" in path else "."
+    module, _, attribute = path.rpartition(separator)
+    try:
+        func: Any = attrgetter(attribute)(import_module(module))
+        return _hook(kind, func)
+    except Exception as error:
+        raise ConfigError(
+            f"Setting 'hooks.{kind}': '{path}' cannot be used: {type(error).__name__}: {error}; "
+            'write "package.module.function"'
+        ) from error
+
+
+def _ordered(kind: str, named: tuple[Hook, ...], module: str) -> tuple[Hook, ...]:
+    listed = {hook.func for hook in named}
+    declared = [hook for hook in _declared[kind].values() if hook.func not in listed]
+    own = [hook for hook in declared if f"{hook.func.__module__}.".startswith(f"{module}.")]
+    free = [hook for hook in declared if hook not in own and not declared_in(hook.func.__module__)]
+    ordered = (*named, *free, *own)
+    return ordered if kind in {"on_start", "before_job"} else ordered[::-1]

@@ -1,0 +1,54 @@
+"""What a worker knows of one job, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gearfleet.tasks import Task
+    from gearfleet.tasks.failure import Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request to run a task, as `before_job` and `after_job` hooks see it.
+
+    Attributes:
+        task: that is run.
+        args: of the call.
+        kwargs: of the call.
+        meta: what the caller's gearfleet said about the job; empty from other clients.
+        function: the task's name on the job server.
+        handle: the job server's name for the job.
+        unique: the caller's name for the job.
+    """
+
+    task: Task[..., Any]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    function: str
+    handle: str
+    unique: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """The task returned `value`; `data` is what its caller is sent."""
+
+    value: Any
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The job failed; `failure` is what its caller is told of `error`."""
+
+    error: BaseException
+    failure: Failure
+
+
+Outcome = Completed | Failed

@@ -1,0 +1,315 @@
+"""The stop ladder: how a worker that is told to stop gets there.
+
+    TERM, INT            drain: take no new job, finish the one in hand
+    a second one, or     interrupt: `JobInterrupted` is raised in the task, the connection
+    drain_timeout        is closed, so that the job server gives the job to another worker
+    interrupt_grace      the task is still there: it is raised once more
+    a second later       the process ends hard, with its stacks on stderr
+    (then, always)       the shutdown hooks, within hook_timeout
+
+Strategy. A signal becomes a byte on a socket (`signal.set_wakeup_fd`), written
+by Python's C code the moment it arrives; a small thread reads it and climbs the
+ladder. So the first signal is answered in the log at once, and the clock runs,
+even while the main thread sits in a library that never returns to Python. Our
+handlers do nothing, with one exception: to interrupt, the thread sends the main
+thread a SIGURG, whose handler raises, if the main thread is in code of the
+user. SIGURG, because it is ignored by default, so that nobody sends it and a
+stray one does no harm; SIGALRM and its timer belong to the tasks.
+
+Everything but `_phase` is written by the thread alone.
+"""
+
+from __future__ import annotations
+
+import enum
+import faulthandler
+import logging
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+from gearfleet.errors import JobInterrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType, TracebackType
+    from typing import Any
+
+logger = logging.getLogger(__name__)
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_INTERRUPT = signal.SIGURG
+
+#: Seconds between the last call to the main thread and the hard end.
+LAST_CALL = 1.0
+
+# Bytes that the main thread sends to the ladder's; signals end at 64.
+_END, _HOOKS = 254, 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many seconds each step of stopping may take."""
+
+    drain_timeout: float = 60.0
+    interrupt_grace: float = 5.0
+    hook_timeout: float = 10.0
+
+
+class Phase(enum.Enum):
+    """What the main thread is doing, as far as stopping is concerned."""
+
+    IDLE = enum.auto()  #: our own loop, which is woken, never interrupted
+    STARTING = enum.auto()  #: hooks before the first job: nothing to drain
+    JOB = enum.auto()
+    HOOKS = enum.auto()  #: shutdown hooks: bounded anyway, signals change nothing
+
+
+class Rung(enum.Enum):
+    """How far down the ladder is."""
+
+    RUNNING = enum.auto()
+    DRAINING = enum.auto()
+    INTERRUPTED = enum.auto()
+    HOOKS = enum.auto()
+
+
+class StopLadder:
+    """Watches for the signals that stop a worker; enter it before the first job can come.
+
+    `drain` is called from the ladder's thread when the worker should take no
+    more jobs, `abandon` when it should give back what it has.
+
+    Attributes:
+        reason: why the worker stops, such as ``"SIGTERM"``; empty while it does not.
+        is_interrupted: whether jobs have to go back to the job server.
+    """
+
+    def __init__(
+        self, limits: Limits, *, drain: Callable[[], None], abandon: Callable[[], None]
+    ) -> None:
+        self.reason = ""
+        self.is_interrupted = False
+        self._limits = limits
+        self._drain = drain
+        self._abandon = abandon
+        self._phase = Phase.IDLE
+        self._rung = Rung.RUNNING
+        self._is_out_of_time = False
+        self._deadline = inf
+        self._in_job = _InJob(self)
+
+    def __enter__(self) -> StopLadder:
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._thread = threading.Thread(target=self._watch, name="stop ladder", daemon=True)
+        self._thread.start()
+        self._handlers = _Handlers(self._writer.fileno(), self._raise_if_due)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._handlers.restore()
+        self._writer.send(bytes([_END]))
+        self._thread.join(LAST_CALL)
+        faulthandler.cancel_dump_traceback_later()
+        self._reader.close()
+        self._writer.close()
+
+    # What the main thread calls
+
+    def starting(self) -> _InJob:
+        """Return a context in which the first signal already raises `JobInterrupted`."""
+        return _InJob(self, Phase.STARTING)
+
+    def job(self) -> _InJob:
+        """Return the context to run a job in; `JobInterrupted` is raised within when it has to end.
+
+        It is always the same object, because this is on the path of every job.
+        """
+        return self._in_job
+
+    @contextmanager
+    def shutting_down(self) -> Iterator[None]:
+        """Bound the shutdown hooks: `JobInterrupted` is raised within after `hook_timeout`."""
+        self._writer.send(bytes([_HOOKS]))
+        with _InJob(self, Phase.HOOKS):
+            yield
+
+    def _is_due(self) -> bool:
+        return self._is_out_of_time if self._phase is Phase.HOOKS else self.is_interrupted
+
+    def _raise_if_due(self, _number: int, _frame: FrameType | None) -> None:
+        if self._phase is not Phase.IDLE and self._is_due():
+            raise JobInterrupted
+
+    # The ladder's thread
+
+    def _watch(self) -> None:
+        while (number := self._next()) != _END:
+            if number is None:
+                self._handle_deadline()
+            elif number == _HOOKS:
+                self._handle_hooks()
+            elif number in STOP_SIGNALS:
+                self._handle_stop(signal.Signals(number).name)
+
+    def _next(self) -> int | None:
+        """Return the next byte, or None when the deadline of this rung has passed."""
+        left = None if self._deadline == inf else max(0.0, self._deadline - time.monotonic())
+        ready, _, _ = select.select([self._reader], [], [], left)
+        return self._reader.recv(1)[0] if ready else None
+
+    def _handle_stop(self, name: str) -> None:
+        if self._rung is Rung.RUNNING:
+            self._start_draining(name)
+            if self._phase is Phase.STARTING:
+                self._interrupt(name)
+        elif self._rung is Rung.DRAINING:
+            self._interrupt(f"second signal, {name}")
+        elif self._rung is Rung.INTERRUPTED:
+            self._call_main_thread()
+
+    def _handle_deadline(self) -> None:
+        self._deadline = inf
+        if self._rung is Rung.DRAINING:
+            self._interrupt(f"not done after {self._limits.drain_timeout:g} s")
+        elif self._rung is Rung.INTERRUPTED:
+            self._call_once_more()
+        else:
+            self._is_out_of_time = True
+            self._call_main_thread()
+
+    def _handle_hooks(self) -> None:
+        self._rung = Rung.HOOKS
+        self._deadline = time.monotonic() + self._limits.hook_timeout
+        _end_hard_in(self._limits.hook_timeout + LAST_CALL)
+
+    def _start_draining(self, name: str) -> None:
+        self._rung, self.reason = Rung.DRAINING, name
+        self._deadline = time.monotonic() + self._limits.drain_timeout
+        in_hand = 1 if self._phase is Phase.JOB else 0
+        self._drain()
+        logger.info(
+            "Draining: 1 job in hand, up to %g s. "
+            "Press Ctrl-C again to stop now; it will run again elsewhere."
+            if in_hand
+            else "Draining: no job in hand.",
+            *((self._limits.drain_timeout,) if in_hand else ()),
+            extra={"action": "worker_draining", "reason": name, "in_hand": in_hand},
+        )
+
+    def _interrupt(self, why: str) -> None:
+        grace = self._limits.interrupt_grace
+        self._rung, self.is_interrupted = Rung.INTERRUPTED, True
+        self._deadline = time.monotonic() + grace
+        _end_hard_in(grace + LAST_CALL)
+        self._abandon()
+        self._call_main_thread()
+        if self._phase is Phase.JOB:
+            logger.warning(
+                "Interrupting the job in hand (%s): it has %g s to clean up and will run again "
+                "elsewhere.",
+                why,
+                grace,
+                extra={"action": "worker_interrupted", "reason": why},
+            )
+
+    def _call_once_more(self) -> None:
+        self._call_main_thread()
+        logger.error(
+            "The interrupted job did not end within %g s: interrupting it again; in %g s the "
+            "process ends hard, without its shutdown hooks.",
+            self._limits.interrupt_grace,
+            LAST_CALL,
+            extra={"action": "worker_stuck"},
+        )
+
+    def _call_main_thread(self) -> None:
+        ident = threading.main_thread().ident
+        assert ident is not None
+        signal.pthread_kill(ident, _INTERRUPT)
+
+
+class _InJob:
+    """While it is entered, the main thread is in code of the user and may be interrupted."""
+
+    __slots__ = ("_inside", "_ladder")
+
+    def __init__(self, ladder: StopLadder, inside: Phase = Phase.JOB) -> None:
+        self._ladder = ladder
+        self._inside = inside
+
+    def __enter__(self) -> None:
+        self._ladder._phase = self._inside
+        if self._ladder._is_due():
+            self._ladder._phase = Phase.IDLE
+            raise JobInterrupted
+
+    def __exit__(self, kind: type | None, error: object, trace: TracebackType | None) -> None:
+        self._ladder._phase = Phase.IDLE
+
+
+class _Handlers:
+    """The signal handlers of the active ladder, and those that were there before."""
+
+    active: _Handlers | None = None
+
+    def __init__(self, wakeup_fd: int, interrupt: Callable[[int, FrameType | None], None]) -> None:
+        self._previous_fd = signal.set_wakeup_fd(wakeup_fd, warn_on_full_buffer=False)
+        handlers: dict[signal.Signals, Any] = dict.fromkeys(STOP_SIGNALS, _note)
+        handlers[_INTERRUPT] = interrupt
+        self._previous = {number: signal.signal(number, func) for number, func in handlers.items()}
+        _Handlers.active = self
+
+    def restore(self) -> None:
+        _Handlers.active = None
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+        signal.set_wakeup_fd(self._previous_fd)
+
+
+def _note(_number: int, _frame: FrameType | None) -> None:
+    """Take the signal: the byte on the socket has told the ladder."""
+
+
+def _restore_in_child() -> None:
+    # A task that forks (multiprocessing does) must be able to end its child with
+    # SIGTERM; with our handlers the child would live on and drain its parent.
+    if _Handlers.active is not None:
+        _Handlers.active.restore()
+
+
+os.register_at_fork(after_in_child=_restore_in_child)
+
+
+def _end_hard_in(seconds: float) -> None:
+    """End the process, with the stacks of all threads on stderr, unless it is called off.
+
+    The timer is a thread in C, so it works with the GIL held.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let TERM and INT end the process with exit code 0, until a `StopLadder` takes over.
+
+    For the time in which worker modules are imported: there is nothing to drain yet.
+    """
+    previous = {number: signal.signal(number, _exit) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django.core.management import BaseCommand, call_command
@@ -46,4 +47,9 @@ def deliver_photo(number: int) -> None:
     """Put the photo of an order where the customer's upload would have put it."""
     path = storage.place("photos", f"{number}.png")
     if not path.exists():
-        storage.save(path, draw(number % 10).to_png())
+        storage.save(path, photo(number % 10))
+
+
+@cache
+def photo(seed: int) -> bytes:
+    return draw(seed).to_png()

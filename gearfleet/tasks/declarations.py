@@ -1,0 +1,46 @@
+"""What was declared: the tasks of every module that this process has imported."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gearfleet.tasks.task import Task
+
+
+@dataclass(slots=True)
+class _Execution:
+    """One execution of a module's code: its spec is a new object each time."""
+
+    spec: object
+    tasks: list[Task[Any, Any]] = field(default_factory=list)
+
+
+_executions: dict[str, _Execution] = {}
+
+
+def declare(task: Task[Any, Any]) -> None:
+    """Keep `task` among those of its module.
+
+    A module that is executed anew (importlib.reload) starts a new list, so
+    that what its old code declared is forgotten.
+    """
+    spec = getattr(sys.modules.get(task.module), "__spec__", None)
+    execution = _executions.get(task.module)
+    if execution is None or execution.spec is not spec:
+        execution = _executions[task.module] = _Execution(spec)
+    execution.tasks.append(task)
+
+
+def declared_in(module: str) -> tuple[Task[Any, Any], ...]:
+    """Return the tasks that `module` itself declares, in their order."""
+    execution = _executions.get(module)
+    return tuple(execution.tasks) if execution else ()
+
+
+def declared_within(package: str) -> tuple[Task[Any, Any], ...]:
+    """Return the tasks of `package` and of the modules in it that were imported."""
+    inside = (name for name in sorted(_executions) if f"{name}.".startswith(f"{package}."))
+    return tuple(task for name in inside for task in declared_in(name))

@@ -1,0 +1,76 @@
+"""Names: of a task, and of the function that the job server knows it by."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from functools import cache
+from typing import TYPE_CHECKING
+
+from gearfleet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Where worker modules stand by convention; these parts say nothing about a task.
+CONVENTIONS = ("gearman_workers", "gearman_jobs", "tasks")
+
+MAX_NAME_BYTES = 255
+_FORBIDDEN = re.compile(r"[\s\0]")
+
+
+def default_task_name(module: str, function: str) -> str:
+    """Return the name of a task that was given none.
+
+    Example:
+        >>> default_task_name("shop.gearman_workers.worker_foo", "resize")
+        'shop.worker_foo.resize'
+        >>> default_task_name("shop.tasks", "resize")
+        'shop.resize'
+    """
+    first, *rest = module.split(".")
+    return ".".join([first, *(part for part in rest if part not in CONVENTIONS), function])
+
+
+def function_name(task_name: str, prefix: str | Callable[[str], str] = "") -> str:
+    """Return the function of the task `task_name`: its name on the job server.
+
+    `prefix` is put before the name; a callable makes the whole function from
+    the name; ``"cwd"`` is django-gearman's prefix, which tells the checkouts
+    of one project apart.
+
+    Raises:
+        ConfigError: the result is no name that a job server takes.
+    """
+    function = prefix(task_name) if callable(prefix) else _prefixed(task_name, prefix)
+    if problem := name_problem(function):
+        raise ConfigError(f"Setting 'prefix' makes {function!r} of task '{task_name}': {problem}")
+    return function
+
+
+def _prefixed(task_name: str, prefix: str) -> str:
+    return f"{_directory_prefix()}.{task_name}" if prefix == "cwd" else prefix + task_name
+
+
+@cache
+def _directory_prefix() -> str:
+    """Compute the prefix once, so that a later chdir does not separate client and worker."""
+    return str(zlib.adler32(os.fsencode(os.getcwd())))  # noqa: PTH109 - the bytes of the path
+
+
+def name_problem(name: object) -> str | None:
+    """Return what is wrong with the name of a task or function, or None.
+
+    Example:
+        >>> name_problem("send mail")
+        'a name has no white space'
+    """
+    if not isinstance(name, str):
+        return "a name is a text"
+    if _FORBIDDEN.search(name):
+        return "a name has no white space"
+    # A lone surrogate cannot be sent either; it counts as too long a name.
+    if not 1 <= len(name.encode("utf-8", "surrogatepass")) <= MAX_NAME_BYTES:
+        return f"a name has 1 to {MAX_NAME_BYTES} bytes"
+    return None

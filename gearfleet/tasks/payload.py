@@ -1,0 +1,222 @@
+"""What goes over the wire for one job: a JSON envelope with typed values.
+
+    {"v": 1, "args": [...], "kwargs": {...}, "meta": {...}}
+
+Every part may be missing, so that a client in any language can write
+``{"args": [1]}``; an empty payload is a call without arguments.
+
+The rule of the values: what arrives equals what was sent, type included, and
+what would not is refused at the caller with the path to it. JSON's own values
+are written as they are; `typed` says how the others are.
+
+Most calls hold nothing but JSON's own values, so these go to the C encoder
+after a look at their types only. Where that encoder stumbles (a NaN, a lone
+surrogate, an integer too long to print), the careful way finds out where.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gearfleet.errors import PayloadDecodeError, PayloadEncodeError
+from gearfleet.tasks import typed
+from gearfleet.tasks.typed import CAREFUL, FAST, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+VERSION = 1
+
+#: Of one payload or result. Larger data belongs into a file or a store, and
+#: its name into the payload: gearmand keeps every queued payload in memory.
+MAX_BYTES = 32 * 1024 * 1024
+
+_PARTS = {"v", "args", "kwargs", "meta"}
+_SHOWN_BYTES = 40
+
+#: The envelope itself is one level.
+_LEVELS = typed.MAX_NESTING + 1
+_TOO_DEEP = f"it is nested more than {typed.MAX_NESTING} levels deep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """What gearfleet itself says of a job.
+
+    Attributes:
+        id: of the job, the same for all its attempts.
+        attempt: 1 for the first.
+        enqueued_at: when the client submitted it, in seconds since the epoch.
+        waits: whether the caller waits for the result.
+    """
+
+    id: str
+    attempt: int = 1
+    enqueued_at: float = 0.0
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A payload as it was read; `meta` is None where a foreign client sent none."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    meta: Meta | None = None
+
+
+def encode_call(
+    args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, meta: Meta | None = None
+) -> bytes:
+    """Return the payload of a call.
+
+    Raises:
+        PayloadEncodeError: (a TypeError) an argument cannot be sent; the
+            message has its path, such as ``args[0]['when']``.
+    """
+    kwargs = kwargs or {}
+
+    return _encode(lambda scalars: _envelope(args, kwargs, meta, scalars))
+
+
+def _envelope(
+    args: Sequence[Any], kwargs: Mapping[str, Any], meta: Meta | None, scalars: typed.Scalars
+) -> dict[str, Any]:
+    envelope = {
+        "v": VERSION,
+        "args": _at("args", typed.write_array, args, scalars),
+        "kwargs": _at("kwargs", typed.write_object, kwargs, scalars),
+    }
+    if meta is not None:
+        envelope["meta"] = {name: getattr(meta, name) for name in _META_TYPES}
+    return envelope
+
+
+def decode_call(data: bytes) -> Call:
+    """Return the call that `data` holds.
+
+    Raises:
+        PayloadDecodeError: it holds none; the message says why, briefly.
+    """
+    if not data:
+        return Call()
+    envelope = _decode(data)
+    if type(envelope) is not dict:
+        _refuse(f'it must be an object such as {{"args": [1]}}, not {_shown(data)}')
+    if not _PARTS.issuperset(envelope):
+        unknown = sorted(set(envelope) - _PARTS)[0]
+        _refuse(f"it has an unknown part {unknown!r}; its parts are args, kwargs, meta and v")
+    _check_version(envelope.get("v", VERSION))
+    args, kwargs = envelope.get("args", []), envelope.get("kwargs", {})
+    if type(args) is not list:
+        _refuse("'args' must be a list")
+    if type(kwargs) is not dict or not all(type(key) is str for key in kwargs):
+        _refuse("'kwargs' must be an object")
+    return Call(tuple(args), kwargs, _read_meta(envelope.get("meta")))
+
+
+def encode_value(value: Any) -> bytes:
+    """Return the bytes of a result, or raise `PayloadEncodeError` with the path to what is wrong."""
+    return _encode(lambda scalars: _at("result", typed.write, value, scalars))
+
+
+def decode_value(data: bytes) -> Any:
+    """Return the result that `data` holds, or raise `PayloadDecodeError`."""
+    return _decode(data)
+
+
+_to_json = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
+
+
+def _at(
+    name: str, write: Callable[[Any, typed.Scalars], Any], value: Any, scalars: typed.Scalars
+) -> Any:
+    try:
+        return write(value, scalars)
+    except Refused as refused:
+        refused.path.append(name)
+        raise
+
+
+def _encode(tree_of: Callable[[typed.Scalars], Any]) -> bytes:
+    """Encode what `tree_of` makes, the fast way if that works, else the careful way."""
+    try:
+        try:
+            data = _to_json(tree_of(FAST)).encode()
+        except ValueError:
+            data = _to_json(tree_of(CAREFUL)).encode()
+    except Refused as refused:
+        raise PayloadEncodeError(str(refused)) from None
+    if len(data) > MAX_BYTES:
+        raise PayloadEncodeError(
+            f"The payload has {len(data)} bytes, more than {MAX_BYTES}; "
+            "put the data into a file or a store and send its name"
+        )
+    return data
+
+
+def _decode(data: bytes) -> Any:
+    if len(data) > MAX_BYTES:
+        _refuse(f"it has {len(data)} bytes, more than {MAX_BYTES}")
+    # The tag's `$` could also be written as an escape.
+    is_plain = b'"$' not in data and b"\\u0024" not in data
+    try:
+        value = (_from_plain_json if is_plain else _from_json)(data.decode())
+    except Refused as refused:
+        _refuse(str(refused))
+    except RecursionError:
+        _refuse(_TOO_DEEP)
+    except ValueError as error:
+        _refuse(f"{error}: {_shown(data)}")
+    # So few brackets cannot be nested too deep.
+    if data.count(b"[") + data.count(b"{") > _LEVELS and typed.is_deeper(value, _LEVELS):
+        _refuse(_TOO_DEEP)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Refused(f"{name} is not JSON")
+
+
+_from_plain_json = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_from_json = json.JSONDecoder(parse_constant=_refuse_constant, object_hook=typed.read_object).decode
+
+
+def _check_version(version: Any) -> None:
+    if type(version) is not int or version != VERSION:
+        _refuse(f"it is of version {version!r}; this gearfleet reads version {VERSION}")
+
+
+_META_TYPES: Mapping[str, tuple[type, ...]] = {
+    "id": (str,),
+    "attempt": (int,),
+    "enqueued_at": (float, int),
+    "waits": (bool,),
+}
+
+
+def _read_meta(table: Any) -> Meta | None:
+    """Read the known keys; a newer gearfleet may send others, which are passed over."""
+    if table is None:
+        return None
+    if type(table) is not dict or "id" not in table:
+        _refuse("'meta' must be an object with an 'id'")
+    known = {key: table[key] for key in _META_TYPES if key in table}
+    for key, item in known.items():
+        if type(item) not in _META_TYPES[key]:
+            _refuse(f"'meta' has a wrong {key!r}: {item!r}")
+    return Meta(**known)
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise PayloadDecodeError(f"The payload cannot be read: {reason}") from None
+
+
+def _shown(data: bytes) -> str:
+    """Return the beginning of `data`, for a message."""
+    more = "..." if len(data) > _SHOWN_BYTES else ""
+    return repr(data[:_SHOWN_BYTES]).removeprefix("b") + more

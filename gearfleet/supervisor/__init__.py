@@ -1,0 +1,18 @@
+"""What gearfleet does to a running supervisord.
+
+    address         where a supervisord listens
+    control         its processes, over stock XML-RPC with deadlines
+    processes       the values that `control` reads
+    targets         the names that a user gives, and the processes they mean
+    registrations   which processes the job servers know
+    rollout         the rolling restart, a state machine over those values
+    switch          stop and start, likewise
+    drive           the loop that carries out what a state machine wants
+    verbs           restart, stop, start, status: what the two doors call
+    report          what is said about it, as text
+    ctlplugin       the door in supervisorctl; the other one is `gearfleet.cli`
+    paste           the sections that a user pastes into supervisord.conf
+
+Everything here needs the standard library only, and `address` and `ctlplugin`
+also supervisor, so that the plugin runs in a system Python.
+"""

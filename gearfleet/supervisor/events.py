@@ -1,0 +1,191 @@
+"""What happens while processes are restarted, stopped and started, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gearfleet.supervisor.processes import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutStarted:
+    """A group is about to be restarted.
+
+    Attributes:
+        names: the processes that were asked for.
+        wave: how many processes of the group may be away at the same time.
+        singles: those of `names` that are the only process of their program,
+            which is away while it restarts.
+        at_least: seconds that the starts take; jobs in hand come on top.
+    """
+
+    group: str
+    names: tuple[str, ...]
+    wave: int
+    singles: tuple[str, ...]
+    at_least: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStopping:
+    """A process was told to stop; a worker finishes its job first."""
+
+    name: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessBack:
+    """A process was restarted and serves again, `seconds` after it was told to stop."""
+
+    name: str
+    pid_before: int
+    pid_after: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessKilled:
+    """A process outlived its stopwaitsecs, and supervisord ended it and its job by SIGKILL."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFailed:
+    """A process did not do what was asked; `reason` says how it was found."""
+
+    name: str
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessDown:
+    """A process was not running before, so it is left as it is."""
+
+    name: str
+    state: State
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStarted:
+    """A process was started; it runs as `pid`, `seconds` after it was told to."""
+
+    name: str
+    pid: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStopped:
+    """A process stopped, `seconds` after it was told to."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessUnchanged:
+    """A process was already as it should be."""
+
+    name: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halted:
+    """No further process is touched; `waiting_for` are still stopping and are started after that."""
+
+    reason: str
+    waiting_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobServerSilent:
+    """A job server cannot be asked who is registered there."""
+
+    server: str
+    reason: str
+
+
+Event = (
+    RolloutStarted
+    | ProcessStopping
+    | ProcessBack
+    | ProcessKilled
+    | ProcessFailed
+    | ProcessDown
+    | ProcessStarted
+    | ProcessStopped
+    | ProcessUnchanged
+    | Halted
+    | JobServerSilent
+)
+
+#: Who is told; it may print, count or draw.
+Report = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutResult:
+    """What came of the rolling restart of one group.
+
+    Attributes:
+        restarted: with pids before and after, in the order in which they came back.
+        failed: those that did not come back, or could not be stopped.
+        killed: those whose job was cut short; most of them are also restarted.
+        down: those that were not running, and were left alone.
+        resumed: started again after an interruption; nobody waited until they served.
+        untouched: those that run as before.
+        total: how many processes the group has.
+        lowest_running: the fewest of them that were seen RUNNING.
+        halted: why it ended early, or empty.
+    """
+
+    group: str
+    restarted: tuple[ProcessBack, ...] = ()
+    failed: tuple[ProcessFailed, ...] = ()
+    killed: tuple[ProcessKilled, ...] = ()
+    down: tuple[ProcessDown, ...] = ()
+    resumed: tuple[ProcessStarted, ...] = ()
+    untouched: tuple[str, ...] = ()
+    total: int = 0
+    lowest_running: int = 0
+    seconds: float = 0.0
+    halted: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that ran was restarted, at least one, and no job was cut short."""
+        return bool(self.restarted) and not (self.failed or self.killed or self.halted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchResult:
+    """What came of stopping or starting processes.
+
+    Attributes:
+        changed: those that did what was asked.
+        unchanged: those that were as asked before.
+        failed: those that did not do it.
+        killed: those whose job was cut short, all of them also `changed`.
+        pending: those that nobody waited for after an interruption.
+    """
+
+    changed: tuple[ProcessStarted | ProcessStopped, ...] = ()
+    unchanged: tuple[ProcessUnchanged, ...] = ()
+    failed: tuple[ProcessFailed, ...] = ()
+    killed: tuple[ProcessKilled, ...] = ()
+    pending: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every process is as asked, and no job was cut short."""
+        return not (self.failed or self.killed or self.pending)

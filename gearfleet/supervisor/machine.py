@@ -1,0 +1,90 @@
+"""What a state machine over processes looks like to the loop that drives it.
+
+The machines (`Rollout`, `Stopping`, `Starting`) see values and want things;
+they do no I/O, so that their lifecycles are tested as histories with a fake
+clock. `drive` carries out what they want.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from gearfleet.errors import EXIT_RECYCLED
+from gearfleet.supervisor.processes import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from gearfleet.supervisor.events import Event
+    from gearfleet.supervisor.processes import Process, Refusal
+    from gearfleet.supervisor.registrations import Registrations
+
+    Clock = Callable[[], float]
+
+#: supervisord sends SIGKILL after stopwaitsecs; what is not gone this much
+#: later cannot be killed, or supervisord itself is stuck.
+STOP_MARGIN = 10.0
+
+#: Default of `timeout`: importing a large Django project takes seconds, on a
+#: busy host tens of them.
+START_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a machine wants after an observation: names to stop and to start, events to report."""
+
+    stop: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+class Machine(Protocol):
+    """A change to some processes, seen through to its end."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do or to wait for."""
+
+    @property
+    def under_way(self) -> tuple[str, ...]:
+        """The processes that were told to stop or to start and are not there yet."""
+
+    def needs_registrations(self, processes: Sequence[Process]) -> bool:
+        """Return whether the next `observe` wants to know who is registered."""
+
+    def observe(self, processes: Sequence[Process], registered: Registrations) -> Step:
+        """Take note of the present state, and return what to do about it."""
+
+    def refused(self, refusals: Iterable[Refusal]) -> tuple[Event, ...]:
+        """Take note of what supervisord did not do of the last step."""
+
+    def halt(self, reason: str) -> None:
+        """Begin nothing more, and end as soon as nothing is left stopped."""
+
+
+def start_failure(process: Process) -> str | None:
+    """Say why a process that was started will not serve, or None while it may still.
+
+    One that recycled itself right after startsecs is respawned by supervisord.
+    """
+    match process.state:
+        case State.BACKOFF | State.FATAL:
+            return process.spawnerr or "it does not stay up"
+        case State.EXITED if process.exitstatus != EXIT_RECYCLED:
+            return f"it ended with exit status {process.exitstatus}"
+        case State.STOPPED:
+            return "somebody stopped it again"
+        case State.UNKNOWN:
+            return "supervisord has lost track of it"
+        case _:
+            return None
+
+
+def was_killed(process: Process, *, seconds: float, stopwaitsecs: float) -> bool:
+    """Return whether a process that stopped after `seconds` was ended by supervisord's SIGKILL.
+
+    Supervisor does not tell; -1 stands for every death by a signal.
+    """
+    return process.exitstatus == -1 and seconds >= stopwaitsecs

@@ -1,0 +1,49 @@
+"""The sections that a user pastes into supervisord.conf."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gearfleet.errors import UnrepresentableValue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_TEXT = """\
+; From `gearfleet supervisor-conf`, for the main configuration file:
+; supervisorctl ignores a [ctlplugin] in an included one. The Python that runs
+; supervisorctl must be able to import gearfleet, or no command of it works.
+; Then: supervisorctl gearfleet help
+[ctlplugin:gearfleet]
+supervisor.ctl_factory = gearfleet.supervisor.ctlplugin:make_controllerplugin
+servers = {servers}
+run_dir = {run_dir}
+"""
+
+
+def sections(*, servers: Sequence[str], run_dir: Path) -> str:
+    """Return the text of the sections.
+
+    Args:
+        servers: the job servers, "host:port", at which a rolling restart sees who is back.
+        run_dir: the run directory of the workers.
+
+    Raises:
+        UnrepresentableValue: A value would break every supervisorctl command.
+    """
+    return _TEXT.format(
+        servers=",".join(_checked("servers", server) for server in servers),
+        run_dir=_checked("run_dir", str(run_dir)),
+    )
+
+
+def _checked(key: str, value: str) -> str:
+    # Supervisor expands `%`, cuts at a comment, and strips the edges.
+    if re.search(r"%|[\x00-\x1f\x7f]|\s[;#]", value) or value != value.strip():
+        raise UnrepresentableValue(
+            f"{key}: {value!r} cannot stand in a [ctlplugin] section of supervisord.conf; "
+            "choose one without %, control characters, ' ;' and ' #'"
+        )
+    return value

@@ -1,0 +1,169 @@
+"""What is said about events and results, in lines; both doors print the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gearfleet.supervisor.events import (
+    Halted,
+    JobServerSilent,
+    ProcessBack,
+    ProcessDown,
+    ProcessFailed,
+    ProcessKilled,
+    ProcessStarted,
+    ProcessStopped,
+    ProcessStopping,
+    ProcessUnchanged,
+    RolloutStarted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gearfleet.supervisor.events import Event, RolloutResult, SwitchResult
+    from gearfleet.supervisor.processes import Process
+
+
+def text(event: Event) -> str:
+    """Return what is said about `event`; empty for one that is told by the next one anyway."""
+    match event:
+        case RolloutStarted():
+            return _started(event)
+        case ProcessStopping():
+            return ""
+        case ProcessBack():
+            pids = f"pid {event.pid_before} -> {event.pid_after}"
+            return f"{event.name}: restarted ({pids}, {event.seconds:.1f} s)"
+        case ProcessKilled():
+            return f"{event.name}: KILLED after {event.seconds:.0f} s, its job was cut short"
+        case ProcessFailed():
+            return f"{event.name}: FAILED, {event.state}: {event.reason}"
+        case ProcessDown():
+            detail = f" ({event.detail})" if event.detail else ""
+            return f"{event.name}: {event.state} before, left as it is{detail}"
+        case ProcessStarted():
+            return f"{event.name}: started (pid {event.pid}, {event.seconds:.1f} s)"
+        case ProcessStopped():
+            return f"{event.name}: stopped ({event.seconds:.1f} s)"
+        case ProcessUnchanged():
+            return f"{event.name}: already {event.state}"
+        case Halted():
+            return _halted(event)
+        case JobServerSilent():
+            return (
+                f"job server {event.server} does not tell who is registered ({event.reason}); "
+                "going on without it"
+            )
+
+
+def _started(event: RolloutStarted) -> str:
+    if not event.names:
+        return f"{event.group}: none of the processes is running"
+    count = len(event.names)
+    first = (
+        f"{event.group}: restarting {_processes(count)}, at most {event.wave} at a time, "
+        f"in {event.at_least:g} s or more; jobs in hand are finished"
+    )
+    alone = (f"{name}: the only one of its program, away meanwhile" for name in event.singles)
+    return "\n".join((first, *alone))
+
+
+def _halted(event: Halted) -> str:
+    if not event.waiting_for:
+        return f"halted: {event.reason}"
+    waiting = ", ".join(event.waiting_for)
+    return (
+        f"halted: {event.reason}; waiting for {waiting} to finish the job in hand, "
+        "to start it again"
+    )
+
+
+def summary(result: RolloutResult) -> str:
+    """Return the line that closes the restart of a group."""
+    counts = [f"{len(result.restarted)} restarted"]
+    counts += [
+        f"{len(group)} {word}"
+        for word, group in (
+            ("failed", result.failed),
+            ("killed", result.killed),
+            ("down before", result.down),
+            ("started again", result.resumed),
+            ("untouched", result.untouched),
+        )
+        if group
+    ]
+    if not result.total:
+        return f"{result.group}: {', '.join(counts)}"
+    return (
+        f"{result.group}: {', '.join(counts)} in {result.seconds:.1f} s; "
+        f"never fewer than {result.lowest_running} of {result.total} running"
+    )
+
+
+def advice(result: RolloutResult) -> list[str]:
+    """Return what went wrong with the restart of a group and what to do next, if anything did."""
+    said = []
+    if result.halted:
+        said.append(f"{result.group}: {result.halted}.")
+    if result.untouched:
+        said.append(f"Not restarted, still running as before: {', '.join(result.untouched)}.")
+    for failed in result.failed:
+        said.append(
+            f"See why with `supervisorctl tail {failed.name}`; when that is mended, "
+            f"`supervisorctl start {failed.name}` if it is down, and restart {result.group} again."
+        )
+    if result.killed:
+        said.append(_about_killed([killed.name for killed in result.killed]))
+    if not result.restarted and not said:
+        said.append(f"{result.group}: nothing was running; start it instead.")
+    return said
+
+
+def switch_summary(result: SwitchResult) -> str:
+    """Return the line that closes a stop or start."""
+    counts = [
+        f"{len(group)} {word}"
+        for word, group in (
+            ("done", result.changed),
+            ("unchanged", result.unchanged),
+            ("failed", result.failed),
+            ("not waited for", result.pending),
+        )
+        if group
+    ]
+    return f"{', '.join(counts) or 'nothing to do'} in {result.seconds:.1f} s"
+
+
+def switch_advice(result: SwitchResult) -> list[str]:
+    """Return what went wrong with a stop or start and what to do next, if anything did."""
+    said = [f"See why with `supervisorctl tail {failed.name}`." for failed in result.failed]
+    if result.killed:
+        said.append(_about_killed([killed.name for killed in result.killed]))
+    if result.pending:
+        said.append(f"supervisord goes on with: {', '.join(result.pending)}.")
+    return said
+
+
+def _about_killed(names: Sequence[str]) -> str:
+    return (
+        f"Killed after stopwaitsecs, with the job in hand: {', '.join(names)}. "
+        "Give it a stopwaitsecs longer than its longest job."
+    )
+
+
+def status_lines(processes: Sequence[Process]) -> list[str]:
+    """Return a line per process, as `supervisorctl status` does."""
+    width = max((len(process.namespec) for process in processes), default=0)
+    return [
+        f"{process.namespec:<{width}}  {process.state:<8}  {_description(process)}".rstrip()
+        for process in processes
+    ]
+
+
+def _description(process: Process) -> str:
+    return process.description or process.spawnerr
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"

@@ -1,0 +1,339 @@
+"""The rolling restart of one group.
+
+Supervisor's own `restart` stops a whole group before it starts anything. This
+one takes a few processes at a time: tells them to stop (a worker finishes its
+job first), starts them when they have stopped, and takes the next one only when
+they serve again, that is, when they are RUNNING and, if they were known to a
+job server before, known there again. Three rules hold at every moment:
+
+- At most `wave` processes of the group are away, counting those that were down
+  from the start.
+- A program's last running process is never taken, unless it is its only one.
+- After a failure or an interruption nothing more is taken, and what was stopped
+  is started again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, TypeVar
+
+from gearfleet.supervisor.events import (
+    Halted,
+    ProcessBack,
+    ProcessDown,
+    ProcessFailed,
+    ProcessKilled,
+    ProcessStarted,
+    ProcessStopping,
+    RolloutResult,
+    RolloutStarted,
+)
+from gearfleet.supervisor.machine import (
+    START_TIMEOUT,
+    STOP_MARGIN,
+    Step,
+    start_failure,
+    was_killed,
+)
+from gearfleet.supervisor.processes import STOPPED_STATES, Limits, Process, State
+from gearfleet.supervisor.waves import DEFAULT_MAX_UNAVAILABLE, blockage, next_wave, singles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gearfleet.supervisor.events import Event
+    from gearfleet.supervisor.machine import Clock
+    from gearfleet.supervisor.processes import Refusal
+    from gearfleet.supervisor.registrations import Registrations
+    from gearfleet.supervisor.waves import MaxUnavailable
+
+E = TypeVar("E")
+
+#: A stop that was sent shows as STOPPING at once; a process still RUNNING this
+#: much later was never told, because the request was lost.
+UNTOLD_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A process that is away: told to stop at `since`, told to start at `started`."""
+
+    before: Process
+    since: float
+    started: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.before.namespec
+
+
+class Rollout:
+    """The restart of the processes `names` of one group, as a `Machine`.
+
+    Args:
+        group: the group; the wave is a share of all its processes.
+        names: those to restart, in this order.
+        max_unavailable: how many processes of the group may be away.
+        timeout: how many seconds a process may take, beyond its startsecs, from
+            its start until it is RUNNING and registered.
+        limits: startsecs and stopwaitsecs by process, as far as they are known.
+        registered: who is known to the job servers before anything is touched.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        names: Iterable[str],
+        *,
+        max_unavailable: MaxUnavailable = DEFAULT_MAX_UNAVAILABLE,
+        timeout: float = START_TIMEOUT,
+        limits: Mapping[str, Limits] | None = None,
+        registered: Registrations = frozenset(),
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.group = group
+        self._todo = list(names)
+        self._max_unavailable = max_unavailable
+        self._timeout = timeout
+        self._limits = limits or {}
+        self._registered = registered
+        self._clock = clock
+        self._flights: dict[str, _Flight] = {}
+        self._hosts: dict[str, frozenset[str]] = {}
+        self._began: float | None = None
+        self._total = self._wave = self._lowest = 0
+        self._halted = ""
+        self._is_interrupted = False
+        self._history: list[Event] = []
+        self._told = 0
+
+    @property
+    def is_done(self) -> bool:
+        return not self._flights and bool(self._halted or not self._todo)
+
+    @property
+    def under_way(self) -> tuple[str, ...]:
+        return tuple(self._flights)
+
+    def needs_registrations(self, processes: Sequence[Process]) -> bool:
+        """Return whether a process runs again that a job server knew before."""
+        flights = ((self._flights.get(p.namespec), p) for p in processes if p.is_running)
+        return any(
+            flight and flight.started is not None and self._hosts[process.namespec]
+            for flight, process in flights
+        )
+
+    def observe(
+        self, processes: Sequence[Process], registered: Registrations = frozenset()
+    ) -> Step:
+        """Take note of the group's state; return what to stop, to start and to report."""
+        members = {p.namespec: p for p in processes if p.group == self.group}
+        if self._began is None:
+            self._begin(members)
+        self._lowest = min(self._lowest, sum(p.is_running for p in members.values()))
+        start = [
+            flight.name
+            for flight in list(self._flights.values())
+            if self._wants_start(flight, members.get(flight.name), registered)
+        ]
+        stop = [] if self._halted else self._take(members)
+        return Step(stop=tuple(stop), start=tuple(start), events=self._news())
+
+    def refused(self, refusals: Iterable[Refusal]) -> tuple[Event, ...]:
+        """Count the processes that supervisord would not stop or start as failed."""
+        for refusal in refusals:
+            if flight := self._flights.get(refusal.name):
+                state = State.RUNNING if flight.started is None else State.STOPPED
+                self._fail(flight, state, f"supervisord refused: {refusal.text}")
+        return self._news()
+
+    def halt(self, reason: str) -> None:
+        """Take nothing more, start again what was stopped, and do not wait until it serves."""
+        self._is_interrupted = True
+        self._halt(reason)
+
+    def result(self) -> RolloutResult:
+        """Return what came of it so far."""
+        began = self._clock() if self._began is None else self._began
+        return RolloutResult(
+            group=self.group,
+            restarted=self._past(ProcessBack),
+            failed=self._past(ProcessFailed),
+            killed=self._past(ProcessKilled),
+            down=self._past(ProcessDown),
+            resumed=self._past(ProcessStarted),
+            untouched=tuple(self._todo),
+            total=self._total,
+            lowest_running=self._lowest,
+            seconds=self._clock() - began,
+            halted=self._halted,
+        )
+
+    # Beginning
+
+    def _begin(self, members: Mapping[str, Process]) -> None:
+        self._began = self._clock()
+        self._total = self._lowest = len(members)
+        self._wave = self._max_unavailable.of(len(members))
+        self._hosts = {name: self._hosts_of(process) for name, process in members.items()}
+        alone = singles(members.values())
+        running = [name for name in self._todo if name in members and members[name].is_running]
+        self._history.append(
+            RolloutStarted(
+                group=self.group,
+                names=tuple(running),
+                wave=self._wave,
+                singles=tuple(name for name in running if members[name].program in alone),
+                at_least=ceil(len(running) / self._wave) * self._longest_start(running),
+            )
+        )
+
+    def _hosts_of(self, process: Process) -> frozenset[str]:
+        """Return the hosts from which the process is registered: one, or none.
+
+        XML-RPC does not tell the host's name, and pids are unique on a host only.
+        """
+        return frozenset(r.host for r in self._registered if process.pid and r.pid == process.pid)
+
+    def _longest_start(self, names: Iterable[str]) -> float:
+        return max((self._limits_of(name).startsecs for name in names), default=0.0)
+
+    def _limits_of(self, name: str) -> Limits:
+        return self._limits.get(name, Limits())
+
+    # Taking
+
+    def _take(self, members: Mapping[str, Process]) -> list[str]:
+        self._leave_down(members)
+        group = list(members.values())
+        taken = next_wave(group, todo=self._todo, away=self._flights, wave=self._wave)
+        for process in taken:
+            self._todo.remove(process.namespec)
+            self._flights[process.namespec] = _Flight(before=process, since=self._clock())
+            self._history.append(ProcessStopping(name=process.namespec, pid=process.pid))
+        if self._todo and not self._flights and not any(p.is_unsettled for p in group):
+            self._halt(blockage(group, todo=self._todo, wave=self._wave))
+        return [process.namespec for process in taken]
+
+    def _leave_down(self, members: Mapping[str, Process]) -> None:
+        """Strike those from the list that are down; what the administrator stopped stays so."""
+        for name in list(self._todo):
+            process = members.get(name)
+            if process is None:
+                self._strike(ProcessDown(name=name, state=State.UNKNOWN, detail="it is gone"))
+            elif not (process.is_running or process.is_unsettled):
+                self._strike(ProcessDown(name=name, state=process.state, detail=process.spawnerr))
+
+    def _strike(self, down: ProcessDown) -> None:
+        self._todo.remove(down.name)
+        self._history.append(down)
+
+    # Under way
+
+    def _wants_start(
+        self, flight: _Flight, process: Process | None, registered: Registrations
+    ) -> bool:
+        if process is None:
+            self._fail(flight, State.UNKNOWN, "it was removed from supervisord meanwhile")
+            return False
+        if flight.started is None:
+            return self._has_stopped(flight, process)
+        return self._must_start_again(flight, process, registered)
+
+    def _has_stopped(self, flight: _Flight, process: Process) -> bool:
+        now = self._clock()
+        seconds = now - flight.since
+        stopwaitsecs = self._limits_of(flight.name).stopwaitsecs
+        if process.state in STOPPED_STATES:
+            flight.started = now
+            self._note_kill(flight, process, seconds=seconds, stopwaitsecs=stopwaitsecs)
+            return True
+        if process.pid != flight.before.pid:
+            # It ended by itself before it was told, and supervisord respawned it.
+            flight.started = now
+        elif seconds > stopwaitsecs + STOP_MARGIN:
+            self._fail(flight, process.state, f"it has not stopped for {seconds:.0f} s")
+        elif self._is_interrupted and process.is_running and seconds > UNTOLD_SECONDS:
+            self._release(flight)
+        return False
+
+    def _note_kill(
+        self, flight: _Flight, process: Process, *, seconds: float, stopwaitsecs: float
+    ) -> None:
+        if was_killed(process, seconds=seconds, stopwaitsecs=stopwaitsecs):
+            self._history.append(ProcessKilled(name=flight.name, seconds=seconds))
+
+    def _release(self, flight: _Flight) -> None:
+        del self._flights[flight.name]
+        self._todo.insert(0, flight.name)
+
+    def _must_start_again(
+        self, flight: _Flight, process: Process, registered: Registrations
+    ) -> bool:
+        assert flight.started is not None
+        late = self._clock() - flight.started > (
+            self._timeout + self._limits_of(flight.name).startsecs
+        )
+        failure = start_failure(process)
+        if self._halted and process.state is State.STOPPED and not late:
+            return True  # the start was lost with whatever halted the rollout
+        if failure:
+            self._fail(flight, process.state, failure)
+        elif process.is_running and self._is_known(process, registered):
+            self._land(flight, process)
+        elif self._is_interrupted:
+            self._resume(flight, process)
+        elif late:
+            self._fail(flight, process.state, self._lateness(process))
+        return False
+
+    def _is_known(self, process: Process, registered: Registrations) -> bool:
+        hosts = self._hosts[process.namespec]
+        return not hosts or any(r.pid == process.pid and r.host in hosts for r in registered)
+
+    def _lateness(self, process: Process) -> str:
+        if process.is_running:
+            return f"it is not registered at a job server after {self._timeout:g} s"
+        return f"it does not run after {self._timeout:g} s"
+
+    # Ending
+
+    def _land(self, flight: _Flight, process: Process) -> None:
+        del self._flights[flight.name]
+        self._history.append(
+            ProcessBack(
+                name=flight.name,
+                pid_before=flight.before.pid,
+                pid_after=process.pid,
+                seconds=self._clock() - flight.since,
+            )
+        )
+
+    def _resume(self, flight: _Flight, process: Process) -> None:
+        del self._flights[flight.name]
+        seconds = self._clock() - flight.since
+        self._history.append(ProcessStarted(name=flight.name, pid=process.pid, seconds=seconds))
+
+    def _fail(self, flight: _Flight, state: State, reason: str) -> None:
+        del self._flights[flight.name]
+        self._history.append(ProcessFailed(name=flight.name, state=state, reason=reason))
+        if not self._halted:
+            self._halt(f"{flight.name} did not come back")
+
+    def _halt(self, reason: str) -> None:
+        self._halted = self._halted or reason
+        waiting = tuple(name for name, flight in self._flights.items() if flight.started is None)
+        self._history.append(Halted(reason=reason, waiting_for=waiting))
+
+    def _news(self) -> tuple[Event, ...]:
+        """Return what happened since the last call."""
+        news = tuple(self._history[self._told :])
+        self._told = len(self._history)
+        return news
+
+    def _past(self, kind: type[E]) -> tuple[E, ...]:
+        return tuple(event for event in self._history if isinstance(event, kind))

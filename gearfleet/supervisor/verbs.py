@@ -1,0 +1,129 @@
+"""restart, stop, start and status: what supervisorctl and the command line call.
+
+Each takes a `Supervisor` and the names that the user gave, and returns what came
+of it; those that change something tell `report` what happens meanwhile. Nothing
+is printed here.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gearfleet.supervisor.drive import drive
+from gearfleet.supervisor.events import RolloutResult
+from gearfleet.supervisor.machine import START_TIMEOUT
+from gearfleet.supervisor.registrations import nobody
+from gearfleet.supervisor.rollout import Rollout
+from gearfleet.supervisor.switch import Starting, Stopping
+from gearfleet.supervisor.targets import EVERY, select
+from gearfleet.supervisor.waves import DEFAULT_MAX_UNAVAILABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gearfleet.supervisor.control import Supervisor
+    from gearfleet.supervisor.events import Report, SwitchResult
+    from gearfleet.supervisor.machine import Clock
+    from gearfleet.supervisor.processes import Process
+    from gearfleet.supervisor.registrations import Ask
+    from gearfleet.supervisor.waves import MaxUnavailable
+
+
+def restart(
+    control: Supervisor,
+    targets: Sequence[str],
+    *,
+    report: Report,
+    max_unavailable: MaxUnavailable = DEFAULT_MAX_UNAVAILABLE,
+    timeout: float = START_TIMEOUT,
+    registrations: Ask = nobody,
+    clock: Clock = time.monotonic,
+) -> tuple[RolloutResult, ...]:
+    """Restart groups in waves, one group after the other, and return a result for each.
+
+    After a group that had to be halted the remaining ones are left untouched.
+
+    Args:
+        control: the supervisord.
+        targets: each `GROUP`, `GROUP:PROCESS` or `all`.
+        report: told of every event.
+        max_unavailable: how many processes of a group may be away at the same time.
+        timeout: seconds that a started process has, beyond its startsecs, to serve again.
+        registrations: asks the job servers who is known there.
+        clock: monotonic seconds.
+
+    Raises:
+        UnknownName: A group or process does not exist; nothing was touched.
+        SupervisorError: supervisord cannot be asked; what was stopped has been
+            started again, as far as it still answered.
+    """
+    limits = control.limits()
+    results: list[RolloutResult] = []
+    for group, members in select(control.processes(), targets).items():
+        names = tuple(process.namespec for process in members)
+        if any(result.halted for result in results):
+            results.append(_not_begun(group, names))
+            continue
+        rollout = Rollout(
+            group,
+            names,
+            max_unavailable=max_unavailable,
+            timeout=timeout,
+            limits=limits,
+            registered=registrations(),
+            clock=clock,
+        )
+        drive(rollout, control, report=report, ask=registrations, clock=clock)
+        results.append(rollout.result())
+    return tuple(results)
+
+
+def _not_begun(group: str, names: tuple[str, ...]) -> RolloutResult:
+    return RolloutResult(group=group, untouched=names, halted="a group before it was halted")
+
+
+def stop(
+    control: Supervisor, targets: Sequence[str], *, report: Report, clock: Clock = time.monotonic
+) -> SwitchResult:
+    """Stop all processes of the targets at the same time, and wait until their jobs are done.
+
+    Each has until its stopwaitsecs. Raises like `restart`.
+    """
+    names = _names(control, targets)
+    machine = Stopping(names, limits=control.limits(), clock=clock)
+    drive(machine, control, report=report, clock=clock)
+    return machine.result()
+
+
+def start(
+    control: Supervisor,
+    targets: Sequence[str],
+    *,
+    report: Report,
+    timeout: float = START_TIMEOUT,
+    clock: Clock = time.monotonic,
+) -> SwitchResult:
+    """Start all processes of the targets at the same time, and wait until they are RUNNING.
+
+    Each has `timeout` seconds beyond its startsecs. Raises like `restart`.
+    """
+    names = _names(control, targets)
+    machine = Starting(names, timeout=timeout, limits=control.limits(), clock=clock)
+    drive(machine, control, report=report, clock=clock)
+    return machine.result()
+
+
+def status(control: Supervisor, targets: Sequence[str] = ()) -> tuple[Process, ...]:
+    """Return the processes of the targets, or all; ask `is_healthy` of each.
+
+    Raises:
+        UnknownName: A group or process does not exist.
+        SupervisorError: supervisord cannot be asked.
+    """
+    chosen = select(control.processes(), targets or [EVERY])
+    return tuple(process for members in chosen.values() for process in members)
+
+
+def _names(control: Supervisor, targets: Sequence[str]) -> list[str]:
+    return [process.namespec for process in status(control, targets)] if targets else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from gearfleet.tasks import Task
     from gearfleet.tasks.failure import Failure
+    from gearfleet.tasks.payload import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,7 @@ class Job:
         task: that is run.
         args: of the call.
         kwargs: of the call.
-        meta: what the caller's gearfleet said about the job; empty from other clients.
+        meta: what the caller's gearfleet said of the job; None from other clients.
         function: the task's name on the job server.
         handle: the job server's name for the job.
         unique: the caller's name for the job.
@@ -29,7 +30,7 @@ class Job:
     task: Task[..., Any]
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: Meta | None = None
     function: str
     handle: str
     unique: str

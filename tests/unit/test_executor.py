@@ -1,0 +1,296 @@
+"""One job to one outcome, whatever the payload holds and whatever the task does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gearfleet.errors import JobInterrupted, PayloadEncodeError
+from gearfleet.tasks import Task
+from gearfleet.tasks.payload import Meta, decode_value, encode_call
+from gearfleet.worker.executor import Executor
+from gearfleet.worker.hooks import Hook, Hooks
+from gearfleet.worker.job import Completed, Failed, Job, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FUNCTION = "fleet.task"
+
+
+@dataclass
+class Assigned:
+    data: bytes
+    task: str = FUNCTION
+    handle: str | None = "H:x:1"
+    unique: str = "u1"
+
+
+class FakeLadder:
+    is_interrupted = False
+
+    def job(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def executor(func: Callable[..., Any], **hooks: tuple[Hook, ...]) -> Executor:
+    task = Task(func, name="shop.work", queue="q", priority="normal")
+    return Executor({FUNCTION: task}, hooks=Hooks(**hooks), ladder=FakeLadder())
+
+
+def run(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Outcome:
+    return executor(func).execute(Assigned(encode_call(args, kwargs)))
+
+
+def failed(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Failed:
+    outcome = run(func, *args, **kwargs)
+    assert isinstance(outcome, Failed)
+    return outcome
+
+
+def echo(*args: Any, **kwargs: Any) -> Any:
+    return [*args, kwargs]
+
+
+def add(left: int, right: int = 1) -> int:
+    return left + right
+
+
+async def add_later(left: int, right: int = 1) -> int:
+    await asyncio.sleep(0)
+    return left + right
+
+
+def calls_wrongly() -> int:
+    return add()  # type: ignore[call-arg]
+
+
+def returns_object() -> object:
+    return object()
+
+
+def exits() -> None:
+    sys.exit(3)
+
+
+def presses_ctrl_c() -> None:
+    raise KeyboardInterrupt
+
+
+def never_ends() -> None:
+    never_ends()
+
+
+def pretends() -> None:
+    raise JobInterrupted
+
+
+def divides() -> float:
+    return 1 / 0
+
+
+class Odd(BaseException):
+    pass
+
+
+def is_odd() -> None:
+    raise Odd("odd")
+
+
+def test_result__of_a_function_is_encoded() -> None:
+    outcome = run(echo, 1, {2}, key="value")
+    assert isinstance(outcome, Completed)
+    assert decode_value(outcome.data) == outcome.value == [1, {2}, {"key": "value"}]
+
+
+def test_result__of_a_coroutine_function() -> None:
+    worker = executor(add_later)
+    outcomes = [worker.execute(Assigned(encode_call((n, 1)))) for n in range(3)]
+    worker.close()
+    assert [outcome.value for outcome in outcomes if isinstance(outcome, Completed)] == [1, 2, 3]
+
+
+def test_coroutines__of_all_jobs_share_one_loop() -> None:
+    async def which_loop() -> int:
+        return id(asyncio.get_running_loop())
+
+    worker = executor(add_later)
+    worker._tasks = {FUNCTION: type("T", (), {"func": staticmethod(which_loop)})()}  # type: ignore[dict-item]
+    first, second = (worker.execute(Assigned(b"")) for _ in range(2))
+    worker.close()
+    assert isinstance(first, Completed)
+    assert isinstance(second, Completed)
+    assert first.value == second.value
+
+
+def test_result__of_falsy_values_is_a_result() -> None:
+    outcome = run(echo)
+    assert isinstance(outcome, Completed)
+    assert outcome.value == [{}]
+
+
+@pytest.mark.parametrize(
+    ("func", "kind", "message"),
+    [
+        (divides, "ZeroDivisionError", "division by zero"),
+        (exits, "SystemExit", "3"),
+        (presses_ctrl_c, "KeyboardInterrupt", ""),
+        (never_ends, "RecursionError", "maximum recursion depth exceeded"),
+        (is_odd, "tests.unit.test_executor.Odd", "odd"),
+        (pretends, "gearfleet.errors.JobInterrupted", ""),
+        (returns_object, "gearfleet.errors.PayloadEncodeError", "result"),
+    ],
+)
+def test_failure__is_an_outcome(func: Callable[..., Any], kind: str, message: str) -> None:
+    outcome = failed(func)
+    assert outcome.failure.type == kind
+    assert message in outcome.failure.message
+
+
+def test_failure__shows_the_lines_of_the_task_and_not_ours() -> None:
+    trace = failed(divides).failure.traceback
+    assert "in divides" in trace
+    assert "worker/executor.py" not in trace
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "why"),
+    [
+        ((), {}, "missing 1 required positional argument: 'left'"),
+        ((1, 2, 3), {}, "takes from 1 to 2 positional arguments but 3 were given"),
+        ((1,), {"rihgt": 2}, "unexpected keyword argument 'rihgt'"),
+    ],
+)
+@pytest.mark.parametrize("func", [add, add_later])
+def test_arguments__that_do_not_fit_name_the_task(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], why: str
+) -> None:
+    failure = failed(func, *args, **kwargs).failure
+    assert failure.message.startswith("shop.work(left, right")
+    assert "does not take the arguments of this job" in failure.message
+    assert why in failure.message
+
+
+def test_arguments__of_a_call_within_the_task_are_the_tasks_own_mistake() -> None:
+    assert failed(calls_wrongly).failure.message.startswith("add() missing")
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"hello", b"[1, 2]", b'{"args": 3}', b"[" * 10**5])
+def test_payload__that_cannot_be_read_fails_its_job(data: bytes) -> None:
+    outcome = executor(echo).execute(Assigned(data))
+    assert isinstance(outcome, Failed)
+    assert outcome.failure.type == "gearfleet.errors.PayloadDecodeError"
+    assert "cannot be read" in outcome.failure.message
+
+
+@given(st.binary())
+def test_payload__of_any_bytes_has_an_outcome(data: bytes) -> None:
+    logging.disable()
+    try:
+        assert isinstance(executor(echo).execute(Assigned(data)), Completed | Failed)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def test_log__of_a_failure_names_the_job(caplog: pytest.LogCaptureFixture) -> None:
+    failed(divides)
+    (record,) = caplog.records
+    assert record.message == "Job H:x:1 of fleet.task failed: ZeroDivisionError: division by zero"
+    assert record.exc_info
+    fields = vars(record)
+    assert (fields["action"], fields["handle"], fields["unique"], fields["function"]) == (
+        "job_failed", "H:x:1", "u1", FUNCTION,
+    )  # fmt: skip
+
+
+def test_log__of_a_success_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    run(echo)
+    assert caplog.records == []
+
+
+def test_counts__tell_results_from_failures() -> None:
+    worker = executor(add)
+    for args in ((1,), (2,), ("x",)):
+        worker.execute(Assigned(encode_call(args)))
+    assert (worker.completed, worker.failed) == (2, 1)
+
+
+def test_hooks__see_the_job_and_its_outcome() -> None:
+    seen: list[Any] = []
+    worker = executor(
+        add, before_job=(Hook(seen.append, 1),), after_job=(Hook(lambda *both: seen.append(both), 2),)
+    )
+    outcome = worker.execute(Assigned(encode_call((1,), {"right": 2}, Meta(id="j1"))))
+    (job, (same_job, same_outcome)) = seen
+    assert same_job is job
+    assert same_outcome is outcome
+    assert isinstance(job, Job)
+    assert (job.task.name, job.args, dict(job.kwargs)) == ("shop.work", (1,), {"right": 2})
+    assert (job.function, job.handle, job.unique) == (FUNCTION, "H:x:1", "u1")
+    assert job.meta is not None
+    assert job.meta.id == "j1"
+
+
+def test_hooks__after_a_failure_have_the_exception() -> None:
+    seen: list[Failed] = []
+    executor(divides, after_job=(Hook(lambda _job, outcome: seen.append(outcome), 2),)).execute(
+        Assigned(b"")
+    )
+    assert isinstance(seen[0].error, ZeroDivisionError)
+
+
+def test_hooks__that_raise_do_not_change_the_outcome(caplog: pytest.LogCaptureFixture) -> None:
+    bad = (Hook(divides, 0), Hook(exits, 0))
+    outcome = executor(echo, before_job=bad, after_job=bad).execute(Assigned(b""))
+    assert isinstance(outcome, Completed)
+    assert len(caplog.records) == 4
+
+
+def test_hooks__do_not_run_for_a_payload_that_cannot_be_read() -> None:
+    seen: list[Any] = []
+    hooks = (Hook(seen.append, 1),)
+    executor(echo, before_job=hooks, after_job=hooks).execute(Assigned(b"?"))
+    assert seen == []
+
+
+def interrupted(ladder: FakeLadder, error: BaseException | None) -> Callable[[], str]:
+    def work() -> str:
+        ladder.is_interrupted = True
+        if error is not None:
+            raise error
+        return "done all the same"
+
+    work.__qualname__ = "work"
+    return work
+
+
+@pytest.mark.parametrize("error", [JobInterrupted(), OSError("the cleanup went wrong")])
+def test_interruption__leaves_without_an_outcome(error: BaseException) -> None:
+    ladder = FakeLadder()
+    task = Task(interrupted(ladder, error), name="w", queue="q", priority="normal")
+    worker = Executor({FUNCTION: task}, hooks=Hooks(), ladder=ladder)
+    with pytest.raises(JobInterrupted):
+        worker.execute(Assigned(b""))
+    assert (worker.completed, worker.failed) == (0, 0)
+
+
+def test_interruption__that_the_task_outran_has_a_result() -> None:
+    ladder = FakeLadder()
+    task = Task(interrupted(ladder, None), name="w", queue="q", priority="normal")
+    outcome = Executor({FUNCTION: task}, hooks=Hooks(), ladder=ladder).execute(Assigned(b""))
+    assert isinstance(outcome, Completed)
+
+
+def test_failure__to_encode_is_a_type_error_with_its_own_message() -> None:
+    outcome = failed(returns_object)
+    assert isinstance(outcome.error, PayloadEncodeError)
+    assert "does not take" not in outcome.failure.message

@@ -196,23 +196,24 @@ def _work_exception(queues: JobQueues, peer: Peer, handle: bytes, data: bytes) -
 
 # Numbers
 
-_INTEGER = re.compile(rb"\s*([+-]?[0-9]+)")
-_INT64_DIGITS = 19
+# Longer numbers are cut, and still do not fit 64 bits.
+_INTEGER = re.compile(rb"\s*([+-]?[0-9]{1,25})")
+_MAX_INT64 = 2**63 - 1
 
 
 def _leading_integer(text: bytes) -> int:
     """Read a number as C's atoi does: what follows the digits is ignored, no digits are 0."""
     match = _INTEGER.match(text)
-    return int(match[1][: _INT64_DIGITS - 1]) if match else 0
+    return int(match[1]) if match else 0
 
 
 def _epoch(text: bytes) -> int:
     """Read seconds since the epoch; what is no number means now, as in gearmand."""
-    match = _INTEGER.match(text)
-    if match and len(match[1]) > _INT64_DIGITS:
+    epoch = _leading_integer(text)
+    if abs(epoch) > _MAX_INT64:
         # gearmand does not answer at all.
         raise Refused(b"INVALID_ARGUMENT", "The epoch does not fit 64 bits")
-    return _leading_integer(text)
+    return epoch
 
 
 _C = Command
@@ -249,5 +250,5 @@ _HANDLERS: dict[Command, Handler] = {
 }
 
 _ENDS_IN_NAME = frozenset(
-    command for command, names in ARGUMENTS.items() if names and names[-1] != "data"
+    command for command in _HANDLERS if ARGUMENTS[command] and ARGUMENTS[command][-1] != "data"
 )

@@ -22,10 +22,12 @@ class Program:
         queue: whose tasks the workers serve; the name of the group without prefix.
         tasks: names of those tasks, sorted.
         command: the arguments that start one worker, unquoted.
-        processes: how many workers run.
+        processes: how many workers run, 1 or more.
         environment: variables of the workers.
         options: Supervisor's options by name, as they are meant.
         stop_budget: seconds from the first signal to the latest possible exit.
+        sources: the key of the setting that gave an option ("user") or a
+            variable ("environment.LANG"); what no setting gave is not there.
     """
 
     name: str
@@ -38,6 +40,13 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Value] = field(default_factory=dict)
     stop_budget: float
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def place(self, option: str) -> str:
+        """Return how a message names `option`: by the setting that gave it, if one did."""
+        if option in self.sources:
+            return f"Setting '{self.sources[option]}'"
+        return f"'{option}' of program '{self.name}'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +59,21 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """All programs and groups of one project on one host, in the order of their names."""
+    """All programs and groups of one project on one host, in the order of their names.
 
-    host: str
+    Attributes:
+        name: put before programs and groups where projects share a supervisord.
+        host: whose settings were used; empty for none.
+        origin: what the settings were read from.
+    """
+
+    name: str = ""
+    host: str = ""
     origin: str
     programs: tuple[Program, ...]
     groups: tuple[Group, ...]
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the names of programs, groups and files."""
+        return f"{self.name}_" if self.name else ""

@@ -1,0 +1,202 @@
+"""Tasks and settings become the fleet of one host: pure, without any I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+from gearfleet.config import DEFAULTS
+from gearfleet.config.options import OWN
+from gearfleet.errors import ConfigError
+from gearfleet.fleet.layers import Resolved, resolve
+from gearfleet.fleet.lint import lint
+from gearfleet.fleet.model import Fleet, Group, Program
+from gearfleet.fleet.names import (
+    Slot,
+    refuse_bad_names,
+    refuse_bad_queues,
+    refuse_unmatched,
+    slots_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gearfleet.config import Settings, Value
+    from gearfleet.tasks import Registry
+
+#: The steps of the stop ladder (DESIGN.md, "Kill budget"), each also an option of the worker.
+LADDER = ("drain_timeout", "interrupt_grace", "hook_timeout")
+#: Seconds between the latest exit of a worker and Supervisor's SIGKILL.
+KILL_MARGIN = 5
+
+_OWN = frozenset(option.name for option in OWN)
+_PATHS = ("directory", "stdout_logfile", "stderr_logfile")
+#: What Supervisor takes for something else than a path, in any case of letters.
+LOGFILE_WORDS = ("auto", "none", "off", "syslog")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    settings: Settings
+    host: str | None
+    executable: tuple[str, ...]
+    django_settings: str | None
+
+
+def plan(
+    registry: Registry,
+    settings: Settings,
+    *,
+    host: str | None = None,
+    executable: Sequence[str] | None = None,
+    django_settings: str | None = None,
+) -> Fleet:
+    """Return the fleet that `host` needs for the tasks of `registry`.
+
+    There is one program for each worker module and queue, and one group for
+    each queue. A program with ``processes = 0`` is left out, and so is a group
+    without programs: Supervisor would show neither of them anywhere.
+
+    Paths in the settings (``directory``, log files) are relative to the
+    project's directory. A program is found by ``[programs.NAME]`` or by its
+    address, see `gearfleet.fleet.names`.
+
+    Args:
+        registry: the discovered tasks.
+        settings: the project's.
+        host: whose own settings to use, if there are any.
+        executable: what starts gearfleet, unless the settings say.
+        django_settings: the settings module that the workers need.
+
+    Raises:
+        ConfigError: there are no tasks, two programs have one name, a table of
+            the settings is for nothing, or options contradict each other.
+    """
+    slots = slots_of(registry)
+    if not slots:
+        apps = ", ".join(settings.apps) or "the installed apps"
+        raise ConfigError(f"No tasks in {apps}: a fleet without programs would stop every worker")
+    refuse_bad_queues(slots)
+    refuse_unmatched(settings, slots)
+    context = _Context(
+        settings=settings,
+        host=host,
+        executable=tuple(executable or ("gearfleet",)),
+        django_settings=django_settings,
+    )
+    return _fleet(context, slots)
+
+
+def _fleet(context: _Context, slots: Sequence[Slot]) -> Fleet:
+    settings = context.settings
+    resolved = [(slot, resolve(settings, context.host, slot)) for slot in slots]
+    prefix = f"{settings.name}_" if settings.name else ""
+    refuse_bad_names(
+        [(slot, options.get("program") or slot.short) for slot, options in resolved], "groups"
+    )
+    programs = [
+        _program(context, slot, options, prefix)
+        for slot, options in resolved
+        if options.get("processes")
+    ]
+    fleet = Fleet(
+        name=settings.name,
+        host=context.host or "",
+        origin=settings.origin,
+        programs=tuple(sorted(programs, key=lambda program: program.name)),
+        groups=tuple(_groups(programs, prefix)),
+    )
+    if problems := lint(fleet):
+        raise ConfigError("\n".join(problems))
+    return fleet
+
+
+def _groups(programs: Sequence[Program], prefix: str) -> Iterator[Group]:
+    for queue in sorted({program.queue for program in programs}):
+        members = sorted(program.name for program in programs if program.queue == queue)
+        yield Group(name=f"{prefix}{queue}", programs=tuple(members))
+
+
+def _program(context: _Context, slot: Slot, options: Resolved, prefix: str) -> Program:
+    name = prefix + (options.get("program") or slot.short)
+    return Program(
+        name=name,
+        app=slot.module.app.name,
+        worker=slot.module.worker,
+        queue=slot.queue,
+        tasks=slot.tasks,
+        command=_command(context, slot, options),
+        processes=options.get("processes"),
+        environment=_environment(context, name, options),
+        options=_supervisor_options(context, options),
+        stop_budget=_stop_budget(options),
+        sources=options.sources,
+    )
+
+
+def _command(context: _Context, slot: Slot, options: Resolved) -> tuple[str, ...]:
+    queue = ("-q", slot.queue) if slot.is_one_of_several else ()
+    changed = [step for step in LADDER if options.get(step) != DEFAULTS[step]]
+    return (
+        *(options.get("executable") or context.executable),
+        *("worker", "-a", slot.module.app.name, "-n", slot.module.worker),
+        *queue,
+        *(part for step in changed for part in (_flag(step), _number(options.get(step)))),
+    )
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")
+
+
+def _number(seconds: float) -> str:
+    return str(int(seconds)) if seconds == int(seconds) else repr(seconds)
+
+
+def _environment(context: _Context, name: str, options: Resolved) -> dict[str, str]:
+    """Return the workers' variables; those by which gearfleet finds a worker stand fast."""
+    settings = context.settings
+    django = {"DJANGO_SETTINGS_MODULE": context.django_settings or ""}
+    fixed = {
+        "GEARFLEET_PROGRAM": name,
+        "GEARFLEET_RUN_DIR": str(settings.root / settings.run_dir),
+    }
+    for variable in fixed.keys() & options.environment.keys():
+        setting = options.sources[f"environment.{variable}"]
+        raise ConfigError(f"Setting '{setting}' cannot be set: gearfleet writes {variable} itself")
+    return {
+        **(django if context.django_settings else {}),
+        **settings.rendered_environment,
+        **options.environment,
+        **fixed,
+    }
+
+
+def _supervisor_options(context: _Context, options: Resolved) -> dict[str, Value]:
+    chosen = {name: value for name, value in options.values.items() if name not in _OWN}
+    chosen.setdefault("directory", ".")
+    chosen.setdefault("stopwaitsecs", ceil(_stop_budget(options)) + KILL_MARGIN)
+    for option in chosen.keys() & {*_PATHS}:
+        chosen[option] = _path(context, options, option, str(chosen[option]))
+    for stream in ("stdout", "stderr"):
+        if str(chosen.get(f"{stream}_logfile")).startswith("/dev/"):
+            # Rotation would try to rename the device.
+            chosen.setdefault(f"{stream}_logfile_maxbytes", "0")
+    return chosen
+
+
+def _path(context: _Context, options: Resolved, option: str, value: str) -> str:
+    if option != "directory" and value.lower() in LOGFILE_WORDS:
+        return value
+    if value.startswith("~"):
+        raise ConfigError(
+            f"Setting '{options.sources[option]}' is '{value}': '~' would depend on who runs "
+            "supervisord; write the whole path"
+        )
+    return str(context.settings.root / value)
+
+
+def _stop_budget(options: Resolved) -> float:
+    return float(sum(options.get(step) for step in LADDER))

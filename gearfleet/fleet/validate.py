@@ -1,0 +1,201 @@
+"""Supervisor's own parser reads what was rendered; what it read must be what was planned.
+
+Nothing is left behind and nothing of the caller is touched: the files stand in
+a temporary directory while they are parsed, included by a main file as in
+production.
+"""
+
+from __future__ import annotations
+
+import platform
+import pwd
+import signal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from gearfleet.errors import ConfigError, InvalidFleet
+from gearfleet.fleet.plan import LOGFILE_WORDS
+from gearfleet.fleet.quoting import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from gearfleet.config import Value
+    from gearfleet.fleet.model import Fleet, Group, Program
+
+_LOGFILES = ("stdout_logfile", "stderr_logfile")
+
+
+def validate(fleet: Fleet, files: Mapping[str, str]) -> None:
+    """Raise unless Supervisor reads `files` (text by name) as exactly `fleet`.
+
+    Raises:
+        ConfigError: a user or a log directory does not exist on this host.
+        InvalidFleet: the parser refuses a file, or reads something else than
+            was planned; the message names program and option.
+    """
+    programs = {program.name: program for program in fleet.programs}
+    members = [(group, [programs[name] for name in group.programs]) for group in fleet.groups]
+    for group, of_group in members:
+        for program in of_group:
+            _check_user(program)
+            _check_log_directories(group, program)
+    read = {group.name: group for group in _parse(files)}
+    for group, of_group in members:
+        _compare_group(group, of_group, read.pop(group.name, None))
+    for name in read:
+        raise InvalidFleet(f"Group or program '{name}' is in a template, but not in the plan")
+
+
+def _parse(files: Mapping[str, str]) -> list[Any]:
+    from supervisor.options import ServerOptions
+
+    with TemporaryDirectory(prefix="gearfleet-") as folder:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+        main = Path(folder) / "main"
+        main.write_text("[supervisord]\n[include]\nfiles = *.conf\n", encoding="utf-8")
+        options = ServerOptions()
+        options.configfile, options.here = str(main), folder
+        try:
+            section = options.read_config(str(main))
+        except Exception as error:  # ValueError mostly; odd text also raises configparser's own
+            reason = str(error).replace(f"{folder}/", "")
+            raise InvalidFleet(f"Supervisor refuses the rendered files: {reason}") from error
+    groups: list[Any] = section.process_group_configs
+    return groups
+
+
+def _check_user(program: Program) -> None:
+    user = program.options.get("user")
+    if user is not None and _uid(str(user)) is None:
+        raise ConfigError(
+            f"{program.place('user')} is '{user}', and this host has no such user; "
+            "create it, or render on the host where the workers run"
+        )
+
+
+def _uid(user: str) -> int | None:
+    try:
+        return pwd.getpwuid(int(user)).pw_uid if user.isdecimal() else pwd.getpwnam(user).pw_uid
+    except (KeyError, OverflowError):
+        return None
+
+
+def _check_log_directories(group: Group, program: Program) -> None:
+    for option in program.options.keys() & {*_LOGFILES}:
+        value = str(program.options[option])
+        paths = {expand(value, names) for names in _expansions(group, program)}
+        for folder in sorted({Path(path).parent for path in paths}):
+            if not folder.is_dir():
+                raise ConfigError(
+                    f"{program.place(option)} is '{value}', and this host has no directory "
+                    f"{folder}; create it, or render on the host where the workers run"
+                )
+
+
+def _expansions(group: Group, program: Program) -> Iterator[dict[str, str | int]]:
+    """Yield what Supervisor's expansions mean for each process of `program`."""
+    for number in range(program.processes):
+        yield {
+            "program_name": program.name,
+            "group_name": group.name,
+            "host_node_name": platform.node(),
+            "process_num": number,
+        }
+
+
+def _compare_group(group: Group, members: list[Program], read: Any) -> None:
+    if read is None:
+        raise InvalidFleet(f"Group '{group.name}' is planned, but not in the rendered files")
+    found = {config.name: config for config in read.process_configs}
+    owner: dict[str, str] = {}
+    for program in members:
+        for names in _expansions(group, program):
+            process = expand(str(program.options["process_name"]), names)
+            if process in owner:
+                raise InvalidFleet(
+                    f"{program.place('process_name')} gives two processes of group "
+                    f"'{group.name}' the name '{process}' (the other is of program "
+                    f"'{owner[process]}')"
+                )
+            owner[process] = program.name
+            _compare_process(program, names, found.pop(process, None), process)
+    for process in found:
+        raise InvalidFleet(f"Supervisor reads a process '{process}' that is not in the plan")
+
+
+def _compare_process(
+    program: Program, names: Mapping[str, str | int], config: Any, process: str
+) -> None:
+    if config is None:
+        raise InvalidFleet(f"Supervisor reads no process '{process}' of program '{program.name}'")
+    for option, meant, read in _readings(program, names, config):
+        if meant != read:
+            raise InvalidFleet(
+                f"Supervisor reads '{option}' of program '{program.name}' as {read!r} where "
+                f"{meant!r} is meant; does a template write it?"
+            )
+
+
+def _readings(
+    program: Program, names: Mapping[str, str | int], config: Any
+) -> Iterator[tuple[str, object, object]]:
+    """Yield each option with what is meant and what was read."""
+    import shlex
+
+    yield "command", list(program.command), shlex.split(config.command)
+    yield "environment", dict(program.environment), config.environment
+    for option, value in program.options.items():
+        if option != "process_name":
+            meant = _MEANT.get(option, _same)(value, names)
+            yield option, meant, _value_of(getattr(config, _ATTRIBUTES.get(option, option)))
+
+
+def _value_of(read: object) -> object:
+    """Return what the parser made of an option; its marker classes become their names."""
+    return read.__name__ if isinstance(read, type) else read
+
+
+_ATTRIBUTES = {"user": "uid"}
+
+
+def _same(value: Value, names: Mapping[str, str | int]) -> object:
+    return value
+
+
+def _logfile(value: Value, names: Mapping[str, str | int]) -> object:
+    word = str(value).lower()
+    if word in LOGFILE_WORDS:
+        return "Automatic" if word == "auto" else None
+    return expand(str(value), names)
+
+
+def _size(value: Value, names: Mapping[str, str | int]) -> object:
+    units = {"KB": 1024, "MB": 1024**2, "GB": 1024**3}
+    text = str(value).upper()
+    unit = units.get(text[-2:])
+    return int(text[:-2]) * unit if unit else int(text)
+
+
+def _restart(value: Value, names: Mapping[str, str | int]) -> object:
+    if value == "unexpected":
+        return "RestartWhenExitUnexpected"
+    return "RestartUnconditionally" if value else False
+
+
+_MEANT: Mapping[str, Callable[[Any, Mapping[str, str | int]], object]] = {
+    "autorestart": _restart,
+    "exitcodes": lambda value, names: [int(code) for code in value],
+    "serverurl": lambda value, names: None if value.strip().upper() == "AUTO" else value,
+    "stopsignal": lambda value, names: signal.Signals[f"SIG{value}"],
+    "umask": lambda value, names: int(value, 8),
+    "user": lambda value, names: _uid(value),
+    **dict.fromkeys(_LOGFILES, _logfile),
+    **{
+        f"{stream}_{what}_maxbytes": _size
+        for stream in ("stdout", "stderr")
+        for what in ("logfile", "capture")
+    },
+}

@@ -37,6 +37,14 @@ class SubmitOptions:
     unique: str | None = None
     timeout: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.priority not in PRIORITIES:
+            raise ValueError(
+                f"priority must be one of {', '.join(PRIORITIES)}; it is {self.priority!r}"
+            )
+        if self.unique is not None and (not isinstance(self.unique, str) or not self.unique):
+            raise ValueError(f"unique must be a text that names the job; it is {self.unique!r}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobHandle:

@@ -73,19 +73,21 @@ class Task(Generic[P, R]):
         bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
         return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here, as if it were not decorated."""
         return self.func(*args, **kwargs)
 
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
         """Submit a job in the background; return when a job server has accepted it."""
         return submitter().enqueue(self.name, args, kwargs, SubmitOptions(priority=self.priority))
 
     @overload
-    def submit(self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def submit(
+        self: Task[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
     @overload
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Submit a job and wait for its result.
 
         Raises:
@@ -125,17 +127,17 @@ class TaskWithOptions(Generic[P, R]):
     task: Task[P, R]
     chosen: SubmitOptions
 
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
         """Submit a job in the background; see `Task.delay`."""
         return submitter().enqueue(self.task.name, args, kwargs, self.chosen)
 
     @overload
     def submit(
-        self: TaskWithOptions[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+        self: TaskWithOptions[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T: ...
     @overload
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Submit a job and wait for its result; see `Task.submit`."""
         return submitter().run(self.task.name, args, kwargs, self.chosen)
 

@@ -238,17 +238,17 @@ def read(tagged: Mapping[str, Any]) -> Any:
     tag = tagged["$t"]
     reader = _READERS.get(tag) if type(tag) is str else None
     if reader is None:
-        raise Refused(f"unknown type {_shown(tag)} (known: {', '.join(sorted(_READERS))})")
+        raise Refused(f"unknown type {shown(tag)} (known: {', '.join(sorted(_READERS))})")
     arguments = {key: item for key, item in tagged.items() if key != "$t"}
     try:
         return reader(**arguments)
     except (ValueError, TypeError, ArithmeticError, LookupError, OSError):
-        raise Refused(f"no {tag} can be read from {_shown(arguments)}") from None
+        raise Refused(f"no {tag} can be read from {shown(arguments)}") from None
 
 
 def _read_key(key: str) -> str:
     if key.startswith("$") and not key.startswith("$$"):
-        raise Refused(f"the key {_shown(key)} must be written ${key}")
+        raise Refused(f"the key {shown(key)} must be written ${key}")
     return key.removeprefix("$")
 
 
@@ -312,7 +312,8 @@ _READERS: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def _shown(item: Any) -> str:
+def shown(item: Any) -> str:
+    """Return the beginning of `item`, for a message."""
     text = repr(item)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 

@@ -281,9 +281,7 @@ class PacketReader:
         """Refuse bytes that cannot become a packet before a whole header is there."""
         begun = bytes(self._buffer[start : start + 4])
         if not self._magic.startswith(begun):
-            raise ProtocolError(
-                f"Expected {self._magic!r} at the start of a packet, got {begun!r}"
-            )
+            raise ProtocolError(f"Expected {self._magic!r} at the start of a packet, got {begun!r}")
 
     def next_line(self, max_bytes: int = 8191) -> bytes | None:
         """Return the next text line without its line end, or None until there is one.

@@ -1,0 +1,74 @@
+"""python-gearman's API on Python 3: client, worker and admin client, usable alone.
+
+Bytes in, bytes out; nothing here knows of gearfleet's tasks or settings.
+"""
+
+from gearfleet.errors import (
+    AmbiguousSubmit,
+    ConnectionError,
+    ExceededConnectionAttempts,
+    GearmanError,
+    InvalidAdminClientState,
+    InvalidClientState,
+    InvalidWorkerState,
+    LocalProtocolError,
+    ProtocolError,
+    ServerError,
+    ServerUnavailable,
+    UnknownCommandError,
+)
+from gearfleet.gearman.addresses import Address
+from gearfleet.gearman.admin import GearmanAdminClient
+from gearfleet.gearman.client import GearmanClient
+from gearfleet.gearman.encoding import DataEncoder
+from gearfleet.gearman.jobs import (
+    JOB_COMPLETE,
+    JOB_CREATED,
+    JOB_FAILED,
+    JOB_PENDING,
+    JOB_QUEUED,
+    JOB_UNKNOWN,
+    PRIORITY_HIGH,
+    PRIORITY_LOW,
+    PRIORITY_NONE,
+    GearmanJob,
+    GearmanJobRequest,
+)
+from gearfleet.gearman.machine import Timing
+from gearfleet.gearman.text import FunctionStatus, Version, WorkerStatus
+from gearfleet.gearman.worker import GearmanWorker
+
+__all__ = [
+    "JOB_COMPLETE",
+    "JOB_CREATED",
+    "JOB_FAILED",
+    "JOB_PENDING",
+    "JOB_QUEUED",
+    "JOB_UNKNOWN",
+    "PRIORITY_HIGH",
+    "PRIORITY_LOW",
+    "PRIORITY_NONE",
+    "Address",
+    "AmbiguousSubmit",
+    "ConnectionError",
+    "DataEncoder",
+    "ExceededConnectionAttempts",
+    "FunctionStatus",
+    "GearmanAdminClient",
+    "GearmanClient",
+    "GearmanError",
+    "GearmanJob",
+    "GearmanJobRequest",
+    "GearmanWorker",
+    "InvalidAdminClientState",
+    "InvalidClientState",
+    "InvalidWorkerState",
+    "LocalProtocolError",
+    "ProtocolError",
+    "ServerError",
+    "ServerUnavailable",
+    "Timing",
+    "UnknownCommandError",
+    "Version",
+    "WorkerStatus",
+]

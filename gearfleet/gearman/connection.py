@@ -1,0 +1,161 @@
+"""One connection to a job server for callers that wait, each for a limited time.
+
+A blocking `recv` is the cheapest way to wait in Python: one system call, where
+a timeout of the socket module's costs two. So the socket blocks, the kernel's
+SO_RCVTIMEO ends every `recv` after `slice_` seconds, and only a caller with less
+time than that pays for a `poll` first. Nothing uses `select`, which ends at
+descriptor 1,023.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING
+
+from gearfleet import errors
+from gearfleet.gearman.dial import CONNECT_TIMEOUT, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gearfleet.gearman.addresses import Address
+
+_CHUNK_BYTES = 64 * 1024
+#: Asked for once a chunk came full: a big payload is under way.
+_BIG_CHUNK_BYTES = 1024 * 1024
+#: How often a blocked writer looks whether it has to read as well.
+_WRITE_SLICE = 0.05
+
+
+class Connection:
+    """A connected socket with deadlines. Not safe between threads; `Channel` is."""
+
+    __slots__ = ("_chunk_bytes", "_poller", "_slice", "_socket", "address", "heard_at")
+
+    def __init__(self, address: Address, sock: socket.socket, *, slice_: float = 10.0) -> None:
+        """Take over `sock`; `receive` returns at least every `slice_` seconds."""
+        self.address = address
+        self.heard_at = time.monotonic()
+        self._socket = sock
+        self._slice = slice_
+        self._chunk_bytes = _CHUNK_BYTES
+        self._poller = select.poll()
+        self._poller.register(sock, select.POLLIN)
+        sock.setblocking(True)
+        seconds = int(slice_)
+        microseconds = max(1, int((slice_ - seconds) * 1e6))
+        sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", seconds, microseconds)
+        )
+
+    @classmethod
+    def open(
+        cls, address: Address, *, timeout: float = CONNECT_TIMEOUT, slice_: float = 10.0
+    ) -> Connection:
+        """Connect within `timeout` seconds, looking up the name included.
+
+        Raises:
+            errors.ConnectionError: with the address and the reason.
+        """
+        return cls(address, connect(address, timeout=timeout), slice_=slice_)
+
+    def receive(self, timeout: float | None = None) -> bytes | None:
+        """Return what came, or None if nothing did within `timeout` (and within the slice).
+
+        Raises:
+            errors.ConnectionError: the job server closed the connection, or it broke.
+        """
+        if timeout is not None and timeout < self._slice and not self._poller.poll(timeout * 1000):
+            return None
+        try:
+            chunk = self._socket.recv(self._chunk_bytes)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise self._broken(error) from error
+        if not chunk:
+            raise errors.ConnectionError(f"Job server {self.address} closed the connection")
+        self.heard_at = time.monotonic()
+        self._chunk_bytes = _BIG_CHUNK_BYTES if len(chunk) >= self._chunk_bytes else _CHUNK_BYTES
+        return chunk
+
+    def has_input(self) -> bool:
+        """Return whether `receive` has something to say at once, be it the end."""
+        return bool(self._poller.poll(0))
+
+    def send(
+        self,
+        data: bytes,
+        *,
+        deadline: float | None = None,
+        stall: float = 10.0,
+        received: Callable[[float], bool] | None = None,
+    ) -> None:
+        """Write all of `data`.
+
+        While the job server takes no more, `received(seconds)` is called to read: both
+        sides would wait for ever if a job server that cannot get rid of its
+        answers stopped reading. It returns False if somebody else is reading.
+
+        Raises:
+            Unwritten: the connection was broken before the first byte.
+            errors.ConnectionError: it broke later, `deadline` passed, or not one
+                byte went out for `stall` seconds.
+        """
+        sent = self._send_some(data, is_first=True)
+        if sent == len(data):
+            return
+        rest = memoryview(data)[sent:]
+        stalled_at = time.monotonic() + stall
+        while rest:
+            until = stalled_at if deadline is None else min(deadline, stalled_at)
+            self._await_room(until, received)
+            sent = self._send_some(rest, is_first=len(rest) == len(data))
+            if sent:
+                stalled_at = time.monotonic() + stall
+                rest = rest[sent:]
+
+    def _send_some(self, data: bytes | memoryview, *, is_first: bool) -> int:
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise (
+                Unwritten(str(self._broken(error))) if is_first else self._broken(error)
+            ) from error
+
+    def _await_room(self, deadline: float, received: Callable[[float], bool] | None) -> None:
+        if time.monotonic() >= deadline:
+            raise errors.ConnectionError(f"Job server {self.address} took no more data in time")
+        poller = select.poll()
+        poller.register(self._socket, select.POLLOUT | (select.POLLIN if received else 0))
+        ready = poller.poll(_WRITE_SLICE * 1000)
+        if ready and ready[0][1] & select.POLLIN and received is not None and not received(0):
+            # Somebody else reads; wait for room alone.
+            poller.modify(self._socket, select.POLLOUT)
+            poller.poll(_WRITE_SLICE * 1000)
+
+    def shutdown(self) -> None:
+        """End the connection both ways; a thread that waits in `receive` wakes up."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Close the socket; nobody else may be using it."""
+        self._socket.close()
+
+    def _broken(self, error: OSError) -> errors.ConnectionError:
+        reason = error.strerror or str(error)
+        return errors.ConnectionError(
+            f"The connection to job server {self.address} broke: {reason}"
+        )
+
+
+class Unwritten(errors.ConnectionError):
+    """Nothing was written, so that another job server may be tried."""

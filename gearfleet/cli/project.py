@@ -87,20 +87,20 @@ def _django_project(module: str) -> Project:
 
 
 def _with_command_line(project: Project, args: argparse.Namespace) -> Project:
+    """Apply ``--app`` and ``--servers``; rendered workers are told of both."""
     from gearfleet.tasks import apps_of
 
     settings, apps = project.settings, project.apps
+    told = dict(settings.rendered_environment)
     if servers := getattr(args, "servers", None):
-        settings = replace(
-            settings,
-            servers=config.split_list(servers),
-            rendered_environment={**settings.rendered_environment, "GEARFLEET_SERVERS": servers},
-        )
+        settings = replace(settings, servers=config.split_list(servers))
+        told["GEARFLEET_SERVERS"] = servers
     if named := getattr(args, "app", None):
         known = {name: app for app in apps for name in (app.name, app.label)}
         apps = tuple(known.get(name) or apps_of([name])[0] for name in named)
         settings = replace(settings, apps=tuple(app.name for app in apps))
-    return replace(project, settings=settings, apps=apps)
+        told["GEARFLEET_APP"] = ",".join(settings.apps)
+    return replace(project, settings=replace(settings, rendered_environment=told), apps=apps)
 
 
 def _import_from(directory: str) -> None:

@@ -57,12 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def work(args: argparse.Namespace, output: Output) -> int:
     """Serve the tasks of one worker module; return the worker's exit code."""
     from gearfleet.cli.logs import log_to_stderr
-    from gearfleet.cli.project import load_project, require_apps
-    from gearfleet.tasks import load_worker
+    from gearfleet.cli.project import load_project
+    from gearfleet.tasks import apps_of, load_worker
 
     log_to_stderr(output.verbosity)
-    project = require_apps(load_project(args))
-    module = load_worker(project.apps, args.app_name, args.worker_name)
+    project = load_project(args)
+    apps = project.apps or apps_of([args.app_name])
+    module = load_worker(apps, args.app_name, args.worker_name)
     return serve_module(module, project.settings, args)
 
 

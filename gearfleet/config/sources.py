@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 FILE = "gearfleet.toml"
 
-#: Environment variables that stand above the settings file.
-VARIABLES = ("GEARFLEET_APP", "GEARFLEET_SERVERS", "GEARFLEET_RUN_DIR", "GEARFLEET_TEMPLATE_DIR")
+#: Environment variables that stand above the settings file and mean something to a worker.
+RENDERED = ("GEARFLEET_APP", "GEARFLEET_SERVERS", "GEARFLEET_RUN_DIR")
 
 _provider: Callable[[], Settings] | None = None
 _current: Settings | None = None
@@ -68,14 +68,19 @@ def load(
 def _from_directory(directory: Path) -> Settings:
     for path in (directory / FILE, directory / "pyproject.toml"):
         if path.is_file() and (settings := _maybe_settings(path)):
-            return settings
+            # Workers run in the root, and find a file that stands there.
+            at_home = settings.root == directory.resolve()
+            return settings if at_home else _found_by_workers(settings, path)
     return Settings(root=directory.resolve())
+
+
+def _found_by_workers(settings: Settings, path: Path) -> Settings:
+    return replace(settings, rendered_environment={"GEARFLEET_CONFIG": str(path.resolve())})
 
 
 def _from_file(path: Path) -> Settings:
     if settings := _maybe_settings(path):
-        absolute = str(path.resolve())
-        return replace(settings, rendered_environment={"GEARFLEET_CONFIG": absolute})
+        return _found_by_workers(settings, path)
     raise ConfigError(f"{path}: it has no [tool.gearfleet]; write the settings there")
 
 
@@ -112,7 +117,7 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
         changes["run_dir"] = Path(run_dir).absolute()
     if template_dir := environ.get("GEARFLEET_TEMPLATE_DIR"):
         changes["template_dir"] = Path(template_dir)
-    rendered = {name: environ[name] for name in VARIABLES[1:3] if environ.get(name)}
+    rendered = {name: environ[name] for name in RENDERED if environ.get(name)}
     return replace(
         settings, **changes, rendered_environment={**settings.rendered_environment, **rendered}
     )

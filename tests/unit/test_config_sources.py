@@ -63,7 +63,10 @@ def test_environment__stands_above_the_file(tmp_path: Path) -> None:
     )
     assert settings.apps == ("x", "y")
     assert settings.servers == ("h:1", "h:2")
-    assert settings.rendered_environment == {"GEARFLEET_SERVERS": "h:1,h:2"}
+    assert settings.rendered_environment == {
+        "GEARFLEET_APP": "x, y",
+        "GEARFLEET_SERVERS": "h:1,h:2",
+    }
 
 
 def test_use__decides_what_current_returns() -> None:
@@ -74,3 +77,12 @@ def test_use__decides_what_current_returns() -> None:
         assert config.current().apps == ("asked",)
     finally:
         config.use(None)
+
+
+def test_load__a_file_outside_the_root_is_rendered_for_the_workers(tmp_path: Path) -> None:
+    project = tmp_path / "conf"
+    project.mkdir()
+    (project / "gearfleet.toml").write_text('root = ".."\n')
+    settings = config.load(directory=project, environ={})
+    assert settings.root == tmp_path
+    assert settings.rendered_environment == {"GEARFLEET_CONFIG": str(project / "gearfleet.toml")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -113,10 +114,7 @@ class Stage:
             return
         command = [*self.gearfleet(), "server", "--listen", "127.0.0.1:0"]
         log = self._start("job-server", command)
-        line = self._wait_for(
-            lambda: log.read_text().rpartition("Listening on ")[2].strip(), "the job server"
-        )
-        self.servers = line
+        self.servers = self._wait_for(lambda: _address_in(log), "the job server")
         self.show("gearfleet", "server", "--listen", self.servers)
 
     def configure(self) -> None:
@@ -210,6 +208,12 @@ class Stage:
                 )
             time.sleep(0.05)
         return value
+
+
+def _address_in(log: Path) -> str:
+    """Return the address that the job server says it listens on, or nothing yet."""
+    said = re.search(r"^Listening on (\S+)\n", log.read_text(), re.MULTILINE)
+    return said[1] if said else ""
 
 
 def _quietly(condition: Callable[[], T]) -> T | None:

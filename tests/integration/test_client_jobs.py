@@ -147,10 +147,11 @@ def test_unique__foreground_and_background_never_meet(
     # If the two met, the job server would forget both when this caller leaves (F2).
     with pytest.raises(JobTimeout):
         client.submit_job(function, unique="same", timeout=0.2)
-    serve(f"cat >> {tmp_path / 'ran'}")
+    ran = tmp_path / "ran"
+    ran.touch()
+    serve(f"cat >> {ran}")
 
-    wait_for(lambda: (tmp_path / "ran").exists(), "the background job to run")
-    assert background.id in (tmp_path / "ran").read_text()
+    wait_for(lambda: background.id in ran.read_text(), "the background job to run")
 
 
 @pytest.mark.parametrize("priority", ["high", "normal", "low"])

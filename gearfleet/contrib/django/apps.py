@@ -1,0 +1,30 @@
+"""The app: it makes Django's settings those of gearfleet, in every process of the project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.signals import setting_changed
+
+from gearfleet import config
+from gearfleet.contrib.django.project import SETTINGS, django_settings
+
+
+class GearfleetConfig(AppConfig):
+    """Tasks of this project are submitted to the job servers of its settings."""
+
+    default = True
+    name = "gearfleet.contrib.django"
+    label = "gearfleet"
+    verbose_name = "gearfleet"
+
+    def ready(self) -> None:
+        """Read the settings when they are first needed, and again when a test changes them."""
+        config.use(django_settings)
+        setting_changed.connect(_forget, dispatch_uid="gearfleet")
+
+
+def _forget(*, setting: str, **_signal: Any) -> None:
+    if setting in SETTINGS:
+        config.use(django_settings)

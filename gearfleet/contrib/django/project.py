@@ -1,0 +1,151 @@
+"""A Django project as gearfleet sees it: its settings and its apps.
+
+    GEARFLEET = {
+        "SERVERS": ["127.0.0.1:4730"],
+        "FLEET": {"processes": 2},
+        "QUEUES": {"bar": {"processes": 4}},
+    }
+
+The keys are those of gearfleet.toml, in upper or lower case. Names of queues,
+programs, hosts and environment variables are kept as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from gearfleet.config import read_settings, with_environment
+from gearfleet.errors import ConfigError, WorkerModuleImportError
+from gearfleet.tasks import App, apps_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from gearfleet.config import Settings
+
+ORIGIN = "Django settings GEARFLEET"
+
+#: Where the originals keep the job servers; the first that is set counts.
+SERVERS = ("GEARMAN_CLIENT_SERVERS", "GEARMAN_WORKER_SERVERS", "GEARMAN_SERVERS")
+
+#: All settings that `django_settings` reads.
+SETTINGS = frozenset({"GEARFLEET", "BASE_DIR", *SERVERS})
+
+#: As Django does around a request, so that a job never gets a connection that
+#: the database has closed meanwhile.
+DATABASE_HOOKS = {
+    "before_job": ("django.db.close_old_connections",),
+    "after_job": ("django.db.close_old_connections",),
+}
+
+
+def setup() -> None:
+    """Set Django up, unless it is.
+
+    Raises:
+        WorkerModuleImportError: the settings or an app do not import; its
+            exception is the cause.
+    """
+    import django
+
+    try:
+        django.setup()
+    except Exception as error:
+        module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+        raise WorkerModuleImportError(
+            f"Django cannot be set up with the settings '{module}': {type(error).__name__}: {error}"
+        ) from error
+
+
+def django_settings() -> Settings:
+    """Return gearfleet's settings of the Django project, which must be set up; see `read_django`."""
+    from django.conf import settings
+
+    return read_django(settings, installed=_installed(), environ=os.environ)
+
+
+def read_django(
+    django: object, *, installed: Iterable[App], environ: Mapping[str, str]
+) -> Settings:
+    """Return the settings that the attributes of `django` mean.
+
+    Raises:
+        ConfigError: GEARFLEET has an unknown key or a value of the wrong kind.
+    """
+    table = getattr(django, "GEARFLEET", {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{ORIGIN} must be a dict; it is {table!r}")
+    root = Path(getattr(django, "BASE_DIR", None) or Path.cwd())
+    settings = read_settings(_with_servers(_lower(table), django), root=root, origin=ORIGIN)
+    settings = replace(
+        settings,
+        apps=settings.apps or tuple(app.name for app in installed),
+        hooks=_with_database(settings.hooks),
+    )
+    return with_environment(settings, environ)
+
+
+def installed_apps() -> tuple[App, ...]:
+    """Return the apps to search for tasks: every installed one, unless the settings name some."""
+    installed = {app.name: app for app in _installed()}
+    return tuple(installed.get(app.name, app) for app in apps_of(django_settings().apps))
+
+
+def _installed() -> tuple[App, ...]:
+    from django.apps import apps
+
+    return tuple(App(name=one.name, label=one.label) for one in apps.get_app_configs())
+
+
+def _with_servers(table: dict[str, Any], django: object) -> dict[str, Any]:
+    for name in SERVERS:
+        if "servers" not in table and (servers := getattr(django, name, None)):
+            return {**table, "servers": [servers] if isinstance(servers, str) else servers}
+    return table
+
+
+def _with_database(hooks: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {
+        **hooks,
+        **{name: (*ours, *hooks.get(name, ())) for name, ours in DATABASE_HOOKS.items()},
+    }
+
+
+# From Django's habit (upper case, Path) to that of a settings file. What is no
+# table passes unchanged: the reader of the settings names it as a mistake.
+
+
+def _lower(value: Any) -> Any:
+    """Return the whole table, or the part of one host, as the settings file has it."""
+    return _table(value, lambda key, item: (key.lower(), _PARTS.get(key.lower(), _text)(item)))
+
+
+def _options(value: Any) -> Any:
+    return _table(value, lambda key, item: (key.lower(), _text(item)))
+
+
+def _named(part: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: _table(value, lambda name, item: (name, part(item)))
+
+
+_PARTS: Mapping[str, Callable[[Any], Any]] = {
+    "fleet": _options,
+    "hooks": _options,
+    "queues": _named(_options),
+    "programs": _named(_options),
+    "hosts": _named(_lower),
+}
+
+
+def _table(value: Any, change: Callable[[str, Any], tuple[str, Any]]) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return dict(change(str(key), item) for key, item in value.items())
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, PurePath) else value

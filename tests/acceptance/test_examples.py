@@ -1,0 +1,228 @@
+"""The example projects, run as their pages say: rendered, supervised, used, stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import sys
+import zlib
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gearfleet import Client
+from gearfleet.config import Settings
+from tests.support.processes import GEARFLEET, ROOT, clean_environment, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.job_servers import JobServer
+    from tests.support.supervisord import Supervisord
+
+PLAIN = ROOT / "examples" / "plain"
+ORDERS = 12
+
+
+def gearfleet(*words: str | Path, cwd: Path, **environment: str) -> str:
+    """Run the command and return what it printed."""
+    done = run([*GEARFLEET, *words], cwd=cwd, env=clean_environment(**environment))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def client(embedded: JobServer) -> Iterator[Client]:
+    client = Client(Settings(servers=(embedded.address,), client_timeout=30))
+    yield client
+    client.close()
+
+
+def groups_of(text: str) -> dict[str, str]:
+    """Return the programs of each group of a rendered file."""
+    lines = text.splitlines()
+    return {
+        line[len("[group:") : -1]: after.removeprefix("programs=")
+        for line, after in pairwise(lines)
+        if line.startswith("[group:")
+    }
+
+
+# The plain project ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "cwd"),
+    [(["--app", "examples.plain"], ROOT), ([], PLAIN)],
+    ids=["from the root", "by its settings"],
+)
+def test_plain__its_rendered_fleet_works(
+    words: list[str],
+    cwd: Path,
+    embedded: JobServer,
+    supervisord: Supervisord,
+    client: Client,
+    tmp_path: Path,
+) -> None:
+    environment = {
+        "GEARFLEET_SERVERS": embedded.address,
+        "GEARFLEET_RUN_DIR": str(supervisord.folder / "run"),
+    }
+    gearfleet(*words, "render", "-o", supervisord.conf_d, cwd=cwd, **environment)
+    supervisord.start()
+    supervisord.wait_until_running()
+
+    counted = client.submit("examples.plain.worker_foo.count_words", "so so la", top=2)
+    assert counted == [("so", 2), ("la", 1)]
+
+    document = tmp_path / "document.txt"
+    document.write_text("la " * 1000)
+    packed = client.submit("examples.plain.worker_bar.pack", str(document))
+    assert zlib.decompress(Path(packed).read_bytes(), wbits=31) == document.read_bytes()
+
+
+def test_plain__settings_reach_the_programs() -> None:
+    text = gearfleet("render", cwd=PLAIN)
+    assert groups_of(text) == {"bar": "worker_bar", "foo": "worker_foo"}
+    bar = text[text.index("[program:worker_bar]") : text.index("[program:worker_foo]")]
+    foo = text[text.index("[program:worker_foo]") :]
+    assert "numprocs=3" in bar
+    assert "--drain-timeout 120" in bar
+    assert "PACKED_SUFFIX" in bar
+    assert "numprocs=2" in foo
+    assert "--drain-timeout" not in foo
+    assert "PACKED_SUFFIX" not in foo
+
+
+def test_plain__needs_no_django() -> None:
+    code = (
+        "import sys; sys.modules['django'] = None; sys.path.insert(0, '.'); "
+        "from gearfleet.cli import main; sys.exit(main(['tasks', '--app', 'examples.plain', '--json']))"
+    )
+    done = run([sys.executable, "-c", code], cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert {row["queue"] for row in json.loads(done.stdout)} == {"foo", "bar"}
+
+
+# The shop -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A copy of the shop with orders in it."""
+
+    folder: Path
+    data: Path
+    server: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return clean_environment(
+            SHOP_DATA=str(self.data),
+            GEARFLEET_SERVERS=self.server,
+            GEARFLEET_RUN_DIR=str(self.data / "run"),
+            DJANGO_SETTINGS_MODULE="shop_project.settings",
+        )
+
+    def run(self, *command: str | Path) -> str:
+        done = run(command, cwd=self.folder, env=self.environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def manage(self, *words: str | Path) -> str:
+        return self.run(sys.executable, "manage.py", *words)
+
+    def ledger(self) -> list[str]:
+        return (self.data / "ledger.txt").read_text().splitlines()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, embedded: JobServer) -> Shop:
+    folder = tmp_path / "shop"
+    shutil.copytree(ROOT / "examples" / "shop", folder, ignore=shutil.ignore_patterns("data"))
+    shop = Shop(folder, tmp_path / "data", embedded.address)
+    shop.manage("open_shop", "--orders", str(ORDERS))
+    return shop
+
+
+def size_of_png(data: bytes) -> tuple[int, int]:
+    """Return width and height; check the signature and every chunk's checksum."""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    place = 8
+    while place < len(data):
+        (length,) = struct.unpack(">I", data[place : place + 4])
+        content = data[place + 4 : place + 8 + length]
+        assert data[place + 8 + length : place + 12 + length] == struct.pack(
+            ">I", zlib.crc32(content)
+        )
+        place += 12 + length
+    return struct.unpack(">II", data[16:24])
+
+
+def test_shop__its_rendered_fleet_works(
+    shop: Shop, supervisord: Supervisord, client: Client
+) -> None:
+    shop.run(*GEARFLEET, "render", "-o", supervisord.conf_d)
+    assert groups_of((supervisord.conf_d / "groups.conf").read_text()) == {
+        "bar": "worker_bar,worker_bar2",
+        "foo": "worker_foo",
+    }
+    supervisord.start()
+    supervisord.wait_until_running()
+
+    assert client.submit("shop.worker_bar.thumbnail", 7) == "7.png"
+    assert size_of_png((shop.data / "photos" / "7.png").read_bytes()) == (240, 180)
+    assert size_of_png((shop.data / "thumbnails" / "7.png").read_bytes()) == (48, 36)
+
+    assert client.submit("shop.worker_foo.invoice", 7) == "7.html"
+    assert "<b>0.65</b>" in (shop.data / "invoices" / "7.html").read_text()
+
+    assert client.submit("post.worker_bar2.confirm", 7) == "katherine7@customers.example"
+    (letter,) = (shop.data / "mail").iterdir()
+    assert "Subject: Your order 7" in letter.read_text()
+
+    turnover = client.submit("shop.worker_foo.sales_report", date(2026, 3, 2))
+    rows = (shop.data / "reports" / "2026-03-02.csv").read_text().splitlines()[1:]
+    assert turnover == sum((Decimal(row.rpartition(",")[2]) for row in rows), Decimal(0))
+    assert len(rows) == 3  # orders 10, 11 and 12
+
+    assert supervisord.ctl("stop", "bar:*").returncode == 0
+    ledger = shop.ledger()
+    assert ledger[:4] == ["thumbnail 7", "invoice 7", "confirm 7", "sales_report 2026-03-02"]
+    goodbyes = [line.rpartition("after ")[2] for line in ledger[4:]]
+    assert sorted(goodbyes) == ["0 thumbnails", "0 thumbnails", "1 thumbnails"]
+
+
+def test_shop__tasks_are_functions_that_do_the_same_each_time(shop: Shop) -> None:
+    code = (
+        "from shop.gearman_workers.worker_bar import thumbnail\n"
+        "from shop.gearman_workers.worker_foo import invoice\n"
+        "thumbnail(1); invoice(1)"
+    )
+
+    def made() -> list[bytes]:
+        shop.manage("shell", "-c", code)
+        return [(shop.data / name).read_bytes() for name in ("thumbnails/1.png", "invoices/1.html")]
+
+    assert made() == made()
+    assert shop.ledger() == ["thumbnail 1", "invoice 1"] * 2
+
+
+def test_shop__opening_it_again_changes_nothing(shop: Shop) -> None:
+    def everything() -> dict[str, Any]:
+        return {path.name: path.read_bytes() for path in (shop.data / "photos").iterdir()}
+
+    before = everything()
+    shop.manage("open_shop", "--orders", str(ORDERS))
+    assert everything() == before
+    assert len(before) == ORDERS
+
+
+def test_shop__has_its_migrations(shop: Shop) -> None:
+    shop.manage("makemigrations", "--check", "--dry-run")

@@ -1,0 +1,168 @@
+"""J20: the Supervisor files of django-gearman-jbox's README work unchanged.
+
+They are its recipe letter by letter; only what the README itself leaves open
+(paths, the account, the name of the app) is filled in.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gearfleet import Client
+from gearfleet.config import Settings
+from tests.originals.projects import Project, make_project
+from tests.support.processes import run
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.job_servers import JobServer
+    from tests.support.supervisord import Supervisord
+
+WORKER_FOO = """\
+[program:worker_foo]
+command         = /path-to-your-virtualenv/bin/python /path-to-your-project/manage.py gearman_worker -a <django_app_name> -n %(program_name)s
+process_name    = %(program_name)s_%(process_num)02d
+numprocs        = 1
+autostart       = true
+autorestart     = true
+user            = myapp
+directory       = /home/myapp/
+environment     = HOME='/home/myapp',USER='myapp',LOGNAME='myapp',
+"""
+
+WORKER_BAR = """\
+[program:worker_bar]
+command         = /path-to-your-virtualenv/bin/python /path-to-your-project/manage.py gearman_worker -a <django_app_name> -n %(program_name)s -q bar
+process_name    = %(program_name)s_%(process_num)02d
+numprocs        = 2
+autostart       = true
+autorestart     = true
+user            = myapp
+directory       = /home/myapp/
+environment     = HOME='/home/myapp',USER='myapp',LOGNAME='myapp',
+"""
+
+GROUPS = """\
+[group:foo]
+programs=worker_foo, worker_foo2
+
+[group:bar]
+programs=worker_bar, worker_bar2
+"""
+
+ALL = {
+    "worker_foo_00",
+    "worker_foo2_00",
+    "worker_bar_00",
+    "worker_bar_01",
+    "worker_bar2_00",
+    "worker_bar2_01",
+}
+
+WORKER = """\
+from gearfleet import task
+
+@task(queue="{queue}", name="{prefix}.{name}")
+def run(number):
+    return number + 1
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, gearmand: JobServer, function: str) -> Project:
+    workers = {
+        name: WORKER.format(queue=queue, prefix=function, name=name)
+        for queue in ("foo", "bar")
+        for name in (f"worker_{queue}", f"worker_{queue}2")
+    }
+    return make_project(tmp_path / "project", gearmand.address, workers)
+
+
+def filled_in(recipe: str, project: Project) -> str:
+    """Return the recipe with the places that the README leaves to its reader."""
+    account = pwd.getpwuid(os.getuid()).pw_name
+    places = {
+        "/path-to-your-virtualenv/bin/python": sys.executable,
+        "/path-to-your-project": str(project.folder),
+        "<django_app_name>": "myapp",
+        "/home/myapp/": f"{project.folder}/",
+        "= myapp": f"= {account}",
+        "'myapp'": f"'{account}'",
+    }
+    for place, value in places.items():
+        recipe = recipe.replace(place, value)
+    return recipe
+
+
+@pytest.fixture
+def fleet(supervisord: Supervisord, project: Project) -> Supervisord:
+    """The README's fleet, RUNNING. "One config file by worker": so the second ones are copies."""
+    for recipe, name in ((WORKER_FOO, "worker_foo"), (WORKER_BAR, "worker_bar")):
+        text = filled_in(recipe, project)
+        (supervisord.conf_d / f"{name}.conf").write_text(text)
+        second = text.replace(f"[program:{name}]", f"[program:{name}2]")
+        (supervisord.conf_d / f"{name}2.conf").write_text(second)
+    (supervisord.conf_d / "groups.conf").write_text(GROUPS)
+    supervisord.start()
+    supervisord.wait_until_running()
+    return supervisord
+
+
+def pids(fleet: Supervisord, group: str) -> dict[str, int]:
+    return {name: row["pid"] for name, row in fleet.processes(group).items()}
+
+
+def test_recipe__runs_the_fleet_and_its_groups(
+    fleet: Supervisord, gearmand: JobServer, function: str
+) -> None:
+    assert set(fleet.processes()) == ALL
+    for worker, count in {"foo": 1, "foo2": 1, "bar": 2, "bar2": 2}.items():
+        gearmand.wait_for_workers(f"{function}.worker_{worker}", count)
+    client = Client(Settings(servers=(gearmand.address,)))
+    assert client.submit(f"{function}.worker_bar2", 41) == 42
+
+    for group in ("foo", "bar"):
+        before = pids(fleet, group)
+        done = fleet.ctl("restart", f"{group}:*")
+        assert done.returncode == 0, done.stdout
+        fleet.wait_until_running(group)
+        after = pids(fleet, group)
+        assert before.keys() == after.keys()
+        assert not set(before.values()) & set(after.values())
+    assert client.submit(f"{function}.worker_bar2", 41) == 42
+
+
+def test_recipe__a_changed_number_is_taken_up(
+    fleet: Supervisord, project: Project, gearmand: JobServer, function: str
+) -> None:
+    changed = filled_in(WORKER_FOO, project).replace("= 1", "= 3", 1)
+    (fleet.conf_d / "worker_foo.conf").write_text(changed)
+    assert "foo: changed" in fleet.ctl("reread").stdout
+    assert fleet.ctl("update").returncode == 0
+    gearmand.wait_for_workers(f"{function}.worker_foo", 3)
+
+
+def test_recipe__a_worker_that_somebody_ended_comes_back(fleet: Supervisord) -> None:
+    (before,) = [pid for name, pid in pids(fleet, "foo").items() if name == "worker_foo_00"]
+    os.kill(before, signal.SIGTERM)
+    wait_for(
+        lambda: pids(fleet, "foo")["worker_foo_00"] not in (0, before), "the worker to come back"
+    )
+
+
+def test_rendered_programs__leave_a_draining_worker_its_time(project: Project) -> None:
+    done = run(project.gearfleet("render"), cwd=project.folder, env=project.environment)
+    assert done.returncode == 0, done.stderr
+    stop_waits = re.findall(r"^stopwaitsecs=(\d+)$", done.stdout, re.MULTILINE)
+    assert len(stop_waits) == 4
+    assert min(map(int, stop_waits)) > 60  # the drain_timeout
+    assert done.stdout.count("autorestart=unexpected\nexitcodes=2,3,78\n") == 4

@@ -5,6 +5,7 @@ For development, tests and demonstrations; production runs gearmand.
 
 from __future__ import annotations
 
-from gearfleet.gearman.server.service import EmbeddedServer, run, serve
+from gearfleet.gearman.server.embedded import EmbeddedServer
+from gearfleet.gearman.server.service import Limits, run, serve
 
-__all__ = ["EmbeddedServer", "run", "serve"]
+__all__ = ["EmbeddedServer", "Limits", "run", "serve"]

@@ -4,7 +4,7 @@ Replies are gathered while a chunk of received bytes is worked through and each
 connection gets its own in one write, so that a pipelining peer costs one system
 call for many packets.
 
-What a peer does not read is kept for it up to `MAX_UNREAD_BYTES`; then its
+What a peer does not read is kept for it up to `Limits.unread_bytes`; then its
 connection is closed, and if it is a worker its jobs go to another. Reading from
 the producer is not paused: a stopped client would bring the worker, and all the
 others that the worker serves, to a halt. gearmand keeps any amount.
@@ -16,12 +16,11 @@ import asyncio
 import logging
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from gearfleet.errors import GearmanError, ProtocolError, UnknownCommandError
 from gearfleet.gearman.protocol import Command, PacketReader, encode
@@ -30,21 +29,16 @@ from gearfleet.gearman.server.commands import answer
 from gearfleet.gearman.server.jobs import Peer
 from gearfleet.gearman.server.queues import JobQueues
 
-if TYPE_CHECKING:
-    from typing import Self
-
 logger = logging.getLogger(__name__)
 
 #: Called with host and port when connections are accepted.
 Ready: TypeAlias = Callable[[str, int], None]
 
-#: A packet waits in memory until it is whole, so this is also what one peer can make us keep.
-MAX_PACKET_BYTES = 128 * 1024 * 1024
-#: Two of the largest packets: a client that reads slowly but steadily is never cut off
-#: while the first is on its way.
-MAX_UNREAD_BYTES = 2 * MAX_PACKET_BYTES
 #: gearmand's 32 makes a burst of reconnecting workers wait for whole seconds.
 BACKLOG = 1024
+#: A batch of replies is sent when it is this large, even if more requests wait: one chunk of
+#: short text commands could ask for gigabytes.
+BATCH_BYTES = 256 * 1024
 #: How long unsent replies may hold up a shutdown.
 CLOSING_SECONDS = 0.2
 #: The clock of the epoch may be set while we sleep, so it is looked at this often.
@@ -53,13 +47,28 @@ MAX_NAP_SECONDS = 10.0
 _STILL_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much memory one connection may take."""
+
+    #: A packet waits in memory until it is whole. gearmand takes up to 4 GiB.
+    packet_bytes: int = 128 * 1024 * 1024
+    #: Two of the largest packets, so that a client that reads slowly, but reads, is
+    #: not cut off while the first is on its way.
+    unread_bytes: int = 256 * 1024 * 1024
+
+
+DEFAULT_LIMITS = Limits()
+
+
 class Connection(asyncio.Protocol):
     """One accepted connection: bytes in, packets to the queues, packets out in batches."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._reader = PacketReader(requests=True, max_body_bytes=MAX_PACKET_BYTES)
+        self._reader = PacketReader(requests=True, max_body_bytes=service.limits.packet_bytes)
         self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
         self._transport: asyncio.Transport
         self._peer: Peer
 
@@ -68,12 +77,13 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=MAX_UNREAD_BYTES)
+        transport.set_write_buffer_limits(high=self._service.limits.unread_bytes)
         sock: socket.socket = transport.get_extra_info("socket")
-        _notice_dead_peers(sock)
-        host = str(transport.get_extra_info("peername")[0])
-        self._peer = Peer(self.send, fd=sock.fileno(), host=host)
+        # A peer that is gone already has no name.
+        name = transport.get_extra_info("peername") or ("-",)
+        self._peer = Peer(self.send, fd=sock.fileno(), host=str(name[0]))
         self._service.opened(self, self._peer)
+        _notice_dead_peers(sock)
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -140,11 +150,14 @@ class Connection(asyncio.Protocol):
         if not self._outgoing:
             self._service.unflushed.append(self)
         self._outgoing.append(data)
+        self._outgoing_bytes += len(data)
+        if self._outgoing_bytes > BATCH_BYTES:
+            self.flush()
 
     def flush(self) -> None:
         """Hand everything to the transport."""
-        data, self._outgoing = b"".join(self._outgoing), []
-        if not self._transport.is_closing():
+        data, self._outgoing, self._outgoing_bytes = b"".join(self._outgoing), [], 0
+        if data and not self._transport.is_closing():
             self._transport.write(data)
 
     def close(self) -> None:
@@ -157,18 +170,29 @@ class Connection(asyncio.Protocol):
 
 
 def _notice_dead_peers(sock: socket.socket) -> None:
-    """Give the jobs of a worker whose machine is gone to another within a minute (F15)."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _STILL_ALIVE.items():
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    """Give the jobs of a worker whose machine is gone to another within a minute (F15).
+
+    TCP_NODELAY is not set here, because asyncio sets it on every connection.
+    """
+    with suppress(OSError):  # the peer may be gone already
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _STILL_ALIVE.items():
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class Service:
     """The queues with everything that is connected to them."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
-        self.queues = JobQueues(host=socket.gethostname(), clock=clock)
+    def __init__(
+        self,
+        *,
+        host: str,
+        limits: Limits = DEFAULT_LIMITS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.limits = limits
+        self.queues = JobQueues(host=host, clock=clock)
         #: Connections that have packets to send.
         self.unflushed: list[Connection] = []
         self._clock = clock
@@ -227,18 +251,21 @@ class Service:
             self._alarm.cancel()
 
 
-async def serve(host: str, port: int, *, ready: Ready | None = None) -> None:
+async def serve(
+    host: str, port: int, *, ready: Ready | None = None, limits: Limits = DEFAULT_LIMITS
+) -> None:
     """Serve until cancelled, then close every connection.
 
     Args:
         host: an address or a name; a name that has several addresses is served on all.
         port: 0 for any free one.
         ready: called once with the real host and port when connections are accepted.
+        limits: how much memory a connection may take.
 
     Raises:
         GearmanError: it is not possible to listen there.
     """
-    service = Service()
+    service = Service(host=socket.gethostname(), limits=limits)
     listener = await _listen(service, host, port)
     address = listener.sockets[0].getsockname()[:2]
     logger.info("Listening on %s:%d", *address, extra={"action": "server_started"})
@@ -255,9 +282,7 @@ async def serve(host: str, port: int, *, ready: Ready | None = None) -> None:
 async def _listen(service: Service, host: str, port: int) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     try:
-        return await loop.create_server(
-            lambda: Connection(service), host, port, backlog=BACKLOG, reuse_address=True
-        )
+        return await loop.create_server(lambda: Connection(service), host, port, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         raise GearmanError(
             f"Cannot listen on {host}:{port}: {error}. Is a job server running there already?"
@@ -276,50 +301,3 @@ async def _serve_until_signalled(host: str, port: int, ready: Ready | None) -> N
         loop.add_signal_handler(number, serving.cancel)
     with suppress(asyncio.CancelledError):
         await serving
-
-
-class EmbeddedServer:
-    """A job server in a thread of this process, for tests and demonstrations.
-
-    with EmbeddedServer() as server:
-        client = GearmanClient([server.address])
-    """
-
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._host = host
-        self._port = port
-        self._started: Future[tuple[str, int]] = Future()
-        self._thread = threading.Thread(target=self._run, name="gearfleet-server", daemon=True)
-        self._loop: asyncio.AbstractEventLoop
-        self._serving: asyncio.Task[None]
-
-    @property
-    def address(self) -> str:
-        """Where it listens, as ``host:port`` or ``[host]:port``."""
-        host, port = self._started.result()
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-    def __enter__(self) -> Self:
-        """Start, and return when connections are accepted."""
-        self._thread.start()
-        self._started.result()
-        return self
-
-    def __exit__(self, *_exc_info: object) -> None:
-        """Close every connection and end the thread."""
-        self._loop.call_soon_threadsafe(self._serving.cancel)
-        self._thread.join()
-
-    def _run(self) -> None:
-        with suppress(asyncio.CancelledError):
-            asyncio.run(self._serve())
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._serving = self._loop.create_task(
-            serve(self._host, self._port, ready=lambda *address: self._started.set_result(address))
-        )
-        try:
-            await self._serving
-        except GearmanError as error:
-            self._started.set_exception(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from configparser import RawConfigParser
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import UnrepresentableValue
@@ -10,6 +11,8 @@ from gearfleet.errors import UnrepresentableValue
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+SECTION = "ctlplugin:gearfleet"
 
 _TEXT = """\
 ; From `gearfleet supervisor-conf`, for the main configuration file:
@@ -37,6 +40,18 @@ def sections(*, servers: Sequence[str], run_dir: Path) -> str:
         servers=",".join(_checked("servers", server) for server in servers),
         run_dir=_checked("run_dir", str(run_dir)),
     )
+
+
+def servers_in(path: Path) -> tuple[str, ...]:
+    """Return the job servers that the pasted section in the file `path` names, or none."""
+    parser = RawConfigParser(strict=False)
+    parser.read(path, encoding="utf-8")
+    return split_servers(parser.get(SECTION, "servers", fallback=""))
+
+
+def split_servers(value: str) -> tuple[str, ...]:
+    """Return the servers of a `servers =` line, separated by commas or spaces."""
+    return tuple(re.findall(r"[^\s,]+", value))
 
 
 def _checked(key: str, value: str) -> str:

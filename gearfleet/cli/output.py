@@ -42,6 +42,10 @@ class Output:
         self.stdout.write(text)
         self.stdout.flush()
 
+    def line(self, text: str) -> None:
+        """Print one line of data."""
+        self.text(text + "\n")
+
     def data(self, value: Any) -> None:
         """Print `value` as one JSON document."""
         self.text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")

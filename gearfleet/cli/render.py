@@ -131,8 +131,8 @@ def _report(changes: Changes, target: Path, output: Output) -> None:
 def supervisor_conf(args: argparse.Namespace, output: Output) -> int:
     """Print the sections that make ``supervisorctl gearfleet`` work."""
     from gearfleet.cli.project import load_project
-    from gearfleet.supervisor import supervisor_sections
+    from gearfleet.supervisor.paste import sections
 
     settings = load_project(args).settings
-    output.text(supervisor_sections(servers=settings.servers, run_dir=settings.run_dir))
+    output.text(sections(servers=settings.servers, run_dir=settings.run_dir))
     return 0

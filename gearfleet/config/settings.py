@@ -13,6 +13,7 @@ from gearfleet.config.rundir import default_run_dir
 Options = Mapping[str, Value]
 
 DEFAULT_SERVERS = ("127.0.0.1:4730",)
+DEFAULTS_ORIGIN = "built-in defaults"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,5 +64,10 @@ class Settings:
     layers: Layers = field(default_factory=Layers)
     hosts: Mapping[str, Host] = field(default_factory=dict)
     root: Path = field(default_factory=Path.cwd)
-    origin: str = "built-in defaults"
+    origin: str = DEFAULTS_ORIGIN
     rendered_environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_origin(self) -> bool:
+        """Whether somebody wrote settings, so that these are not just the defaults."""
+        return self.origin != DEFAULTS_ORIGIN

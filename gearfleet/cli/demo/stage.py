@@ -102,7 +102,7 @@ class Stage:
     def open_shop(self, orders: int) -> None:
         """Copy the example project and give it `orders` orders to work on."""
         source = files("gearfleet.examples") if find_spec("gearfleet.examples") else _CHECKOUT
-        with as_file(source / "shop") as shop:  # type: ignore[operator]
+        with as_file(source / "shop") as shop:
             shutil.copytree(
                 shop, self.project, ignore=shutil.ignore_patterns("__pycache__", "data")
             )

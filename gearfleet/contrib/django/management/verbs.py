@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from django.core.management.base import BaseCommand
 
 from gearfleet.cli.main import run
 from gearfleet.cli.output import Output
+
+if TYPE_CHECKING:
+    from django.core.management.base import OutputWrapper
 
 
 class VerbCommand(BaseCommand):
@@ -25,10 +28,15 @@ class VerbCommand(BaseCommand):
             json=options.get("json", False),
             color=False if options.get("no_color") else None,
             verbosity=max(0, int(options.get("verbosity", 1)) - 1),
-            stdout=self.stdout._out if hasattr(self.stdout, "_out") else sys.stdout,
-            stderr=self.stderr._out if hasattr(self.stderr, "_out") else sys.stderr,
+            stdout=_unwrapped(self.stdout),
+            stderr=_unwrapped(self.stderr),
         )
         # Django owns --settings: it has taken effect before this code runs.
         options.pop("settings", None)
         if code := run(argparse.Namespace(**options), output):
             sys.exit(code)
+
+
+def _unwrapped(wrapper: OutputWrapper) -> TextIO:
+    """Return the stream behind Django's wrapper, which would end every write with a newline."""
+    return cast("TextIO", vars(wrapper)["_out"])

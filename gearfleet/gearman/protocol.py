@@ -14,6 +14,8 @@ STATUS_RES_UNIQUE (its first argument is the unique).
 from __future__ import annotations
 
 import enum
+import functools
+import re
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,6 +40,7 @@ MAX_FUNCTION_BYTES = 255
 MAX_BODY_BYTES = 512 * 1024 * 1024
 
 _HEADER = Struct(">4sII")
+_UNFIT_FOR_FUNCTION = re.compile(rb"[\x00-\x20\x7f]")
 
 
 class Command(enum.IntEnum):
@@ -164,6 +167,20 @@ class Packet(NamedTuple):
         return f"<{self.command.name}({shown})>"
 
 
+#: For each command: how many arguments, and which of them are no "data", with their limits.
+_CHECKS: dict[Command, tuple[int, tuple[tuple[int, str, int], ...]]] = {
+    command: (
+        len(names),
+        tuple(
+            (index, name, _LIMITS.get(name, MAX_BODY_BYTES))
+            for index, name in enumerate(names)
+            if name != "data"
+        ),
+    )
+    for command, names in ARGUMENTS.items()
+}
+
+
 def encode(command: Command, *args: bytes, response: bool = False) -> bytes:
     """Return the bytes of one packet, or raise `LocalProtocolError` if it would be malformed.
 
@@ -172,35 +189,37 @@ def encode(command: Command, *args: bytes, response: bool = False) -> bytes:
             stand, a name that is too long or holds white space, a body over
             `MAX_BODY_BYTES`.
     """
-    names = ARGUMENTS[command]
-    if len(args) != len(names):
-        raise LocalProtocolError(f"{command.name} takes {len(names)} arguments, got {len(args)}")
-    for name, arg in zip(names, args, strict=True):
-        if name != "data":
-            _check_argument(command, name, arg)
-    body = b"\0".join(args)
-    if len(body) > MAX_BODY_BYTES:
+    count, checks = _CHECKS[command]
+    if len(args) != count:
+        raise LocalProtocolError(f"{command.name} takes {count} arguments, got {len(args)}")
+    for index, name, limit in checks:
+        arg = args[index]
+        if len(arg) > limit or b"\0" in arg:
+            raise _refusal(command, name, limit, arg)
+        if name == "function":
+            check_function_name(arg)
+        elif name == "client_id" and len(arg.split()) != 1:
+            raise LocalProtocolError(f"A client id is one word without white space, got {arg!r}")
+    size = sum(map(len, args)) + max(0, count - 1)
+    if size > MAX_BODY_BYTES:
         raise LocalProtocolError(
-            f"{command.name} of {len(body)} bytes is over the limit of {MAX_BODY_BYTES}; "
+            f"{command.name} of {size} bytes is over the limit of {MAX_BODY_BYTES}; "
             "store the data elsewhere and send a reference to it"
         )
-    return _HEADER.pack(RESPONSE_MAGIC if response else REQUEST_MAGIC, command, len(body)) + body
+    header = _HEADER.pack(RESPONSE_MAGIC if response else REQUEST_MAGIC, command, size)
+    # One join, so that a big payload is copied once.
+    return b"\0".join((header + args[0], *args[1:])) if args else header
 
 
-def _check_argument(command: Command, name: str, arg: bytes) -> None:
-    if b"\0" in arg:
-        raise LocalProtocolError(f"The {name} of {command.name} contains a NUL byte: {arg!r}")
-    limit = _LIMITS.get(name)
-    if limit is not None and len(arg) > limit:
-        raise LocalProtocolError(
+def _refusal(command: Command, name: str, limit: int, arg: bytes) -> LocalProtocolError:
+    if len(arg) > limit:
+        return LocalProtocolError(
             f"The {name} of {command.name} is {len(arg)} bytes long, {limit} are allowed: {arg!r}"
         )
-    if name == "function":
-        check_function_name(arg)
-    elif name == "client_id" and len(arg.split()) != 1:
-        raise LocalProtocolError(f"A client id is one word without white space, got {arg!r}")
+    return LocalProtocolError(f"The {name} of {command.name} contains a NUL byte: {arg!r}")
 
 
+@functools.lru_cache(maxsize=1024)
 def check_function_name(name: bytes) -> None:
     """Raise `LocalProtocolError` unless `name` is 1-255 bytes without white space or control bytes.
 
@@ -209,7 +228,7 @@ def check_function_name(name: bytes) -> None:
     """
     if not 0 < len(name) <= MAX_FUNCTION_BYTES:
         raise LocalProtocolError(f"A function name has 1 to {MAX_FUNCTION_BYTES} bytes: {name!r}")
-    if any(byte <= 32 or byte == 127 for byte in name):
+    if _UNFIT_FOR_FUNCTION.search(name):
         raise LocalProtocolError(f"White space or a control byte in a function name: {name!r}")
 
 
@@ -217,37 +236,42 @@ class PacketReader:
     """Turns received bytes into packets, whatever way they were split.
 
     Feed what a socket gave, then take packets until `None`. The cost is linear
-    in the bytes received: a buffer is never copied per chunk.
+    in the bytes received: chunks of a big packet are joined once, when all of
+    them are there, and a chunk that holds whole packets is not copied at all.
 
         reader.feed(sock.recv(65536))
         while (packet := reader.next_packet()) is not None:
             ...
     """
 
-    __slots__ = ("_buffer", "_magic", "_max_body", "_offset")
+    __slots__ = ("_chunks", "_data", "_later_bytes", "_magic", "_max_body", "_offset")
 
     def __init__(self, *, requests: bool = False, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         """Read responses, or `requests` where the reader is a server's."""
-        self._buffer = bytearray()
+        self._data = b""
         self._offset = 0
+        self._chunks: list[bytes] = []  # what came after `_data`
+        self._later_bytes = 0
         self._magic = REQUEST_MAGIC if requests else RESPONSE_MAGIC
         self._max_body = max_body_bytes
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Add received bytes."""
-        if self._offset:
-            del self._buffer[: self._offset]
+        if self._offset == len(self._data) and not self._chunks:
+            self._data = bytes(data)
             self._offset = 0
-        self._buffer += data
+        else:
+            self._chunks.append(bytes(data))
+            self._later_bytes += len(data)
 
     @property
     def buffered_bytes(self) -> int:
         """How many bytes wait to become packets."""
-        return len(self._buffer) - self._offset
+        return len(self._data) - self._offset + self._later_bytes
 
     def peek(self) -> int | None:
         """Return the next byte without taking it: 0 begins a packet, any other a text line."""
-        return self._buffer[self._offset] if self.buffered_bytes else None
+        return self._data[self._offset] if self._has(1) else None
 
     def next_packet(self) -> Packet | None:
         """Return the next whole packet, or None until more bytes are fed.
@@ -257,31 +281,33 @@ class PacketReader:
                 the limit. The connection cannot be used any more.
             UnknownCommandError: a command number that does not exist.
         """
-        buffer, start = self._buffer, self._offset
-        body_start = start + HEADER_BYTES
-        if len(buffer) < body_start:
-            return self._refuse_early(start)
-        magic, number, size = _HEADER.unpack_from(buffer, start)
+        if not self._has(HEADER_BYTES):
+            if self._has(1):
+                self._refuse_early()
+            return None
+        magic, number, size = _HEADER.unpack_from(self._data, self._offset)
         if magic != self._magic:
             raise ProtocolError(f"Expected {self._magic!r} at the start of a packet, got {magic!r}")
         known = _COMMANDS.get(number)
         if known is None:
             raise UnknownCommandError(f"Command {number} does not exist")
+        command, count = known
         if size > self._max_body:
             raise ProtocolError(
-                f"{known[0].name} of {size} bytes is over the limit of {self._max_body}"
+                f"{command.name} of {size} bytes is over the limit of {self._max_body}"
             )
-        end = body_start + size
-        if len(buffer) < end:
+        if not self._has(HEADER_BYTES + size):
             return None
-        self._offset = end
-        return Packet(known[0], _split(known[0], known[1], buffer, body_start, end))
-
-    def _refuse_early(self, start: int) -> None:
-        """Refuse bytes that cannot become a packet before a whole header is there."""
-        begun = bytes(self._buffer[start : start + 4])
-        if not self._magic.startswith(begun):
-            raise ProtocolError(f"Expected {self._magic!r} at the start of a packet, got {begun!r}")
+        start = self._offset + HEADER_BYTES
+        self._offset = end = start + size
+        if count == 0:
+            return Packet(command)
+        args = self._data[start:end].split(b"\0", count - 1)
+        if len(args) != count:
+            raise ProtocolError(
+                f"{command.name} has {count} arguments, got {len(args)}: {args!r:.80}"
+            )
+        return Packet(command, tuple(args))
 
     def next_line(self, max_bytes: int = 8191) -> bytes | None:
         """Return the next text line without its line end, or None until there is one.
@@ -289,12 +315,13 @@ class PacketReader:
         Raises:
             ProtocolError: no line end within `max_bytes` (gearmand's limit).
         """
-        end = self._buffer.find(b"\n", self._offset, self._offset + max_bytes + 1)
+        self._join()
+        end = self._data.find(b"\n", self._offset, self._offset + max_bytes + 1)
         if end < 0:
             if self.buffered_bytes > max_bytes:
                 raise ProtocolError(f"A text line is longer than {max_bytes} bytes")
             return None
-        line = bytes(self._buffer[self._offset : end])
+        line = self._data[self._offset : end]
         self._offset = end + 1
         return line.removesuffix(b"\r")
 
@@ -303,14 +330,23 @@ class PacketReader:
         while (packet := self.next_packet()) is not None:
             yield packet
 
+    def _has(self, count: int) -> bool:
+        """Return whether `count` bytes are there, then in one piece."""
+        available = len(self._data) - self._offset
+        if available < count and available + self._later_bytes >= count:
+            self._join()
+            return True
+        return available >= count
 
-def _split(
-    command: Command, count: int, buffer: bytearray, start: int, end: int
-) -> tuple[bytes, ...]:
-    body = bytes(memoryview(buffer)[start:end])
-    if count == 0:
-        return ()
-    args = body.split(b"\0", count - 1)
-    if len(args) != count:
-        raise ProtocolError(f"{command.name} has {count} arguments, got {len(args)}: {body[:80]!r}")
-    return tuple(args)
+    def _join(self) -> None:
+        if self._chunks:
+            self._data = b"".join((self._data[self._offset :], *self._chunks))
+            self._offset = self._later_bytes = 0
+            self._chunks.clear()
+
+    def _refuse_early(self) -> None:
+        """Refuse bytes that cannot become a packet before a whole header is there."""
+        self._join()
+        begun = self._data[self._offset : self._offset + 4]
+        if not self._magic.startswith(begun):
+            raise ProtocolError(f"Expected {self._magic!r} at the start of a packet, got {begun!r}")

@@ -17,6 +17,7 @@ apart: `Markup` means "ready to be written", and nothing here is HTML.
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,8 +43,9 @@ def template_root() -> Traversable:
     return files(_PACKAGE) if find_spec(_PACKAGE) else _CHECKOUT
 
 
+@cache
 def environment(template_dir: Path | None = None) -> jinja2.Environment:
-    """Return an environment that looks in `template_dir` before the built-in templates."""
+    """Return the environment that looks in `template_dir` before the built-in templates."""
     builtin = (
         jinja2.PackageLoader(_PACKAGE, "")
         if find_spec(_PACKAGE)

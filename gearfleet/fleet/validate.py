@@ -1,17 +1,19 @@
 """Supervisor's own parser reads what was rendered; what it read must be what was planned.
 
-Nothing is left behind and nothing of the caller is touched: the files stand in
-a temporary directory while they are parsed, included by a main file as in
-production.
+The parser gets all files as one text and writes nothing. (As included files
+they would take it a time that grows with their number squared: it looks
+through all sections again after each file.)
 """
 
 from __future__ import annotations
 
+import io
 import platform
 import pwd
+import re
+import shlex
 import signal
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ConfigError, InvalidFleet
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from gearfleet.config import Value
     from gearfleet.fleet.model import Fleet, Group, Program
 
+#: Comments, then a section or nothing: so that one text means the same as its files.
+_BEGINS_WITH_SECTION = re.compile(r"(?:[;#].*\n|[ \t]*\n)*(?:\[|\Z)")
 _LOGFILES = ("stdout_logfile", "stderr_logfile")
 
 
@@ -51,18 +55,15 @@ def validate(fleet: Fleet, files: Mapping[str, str]) -> None:
 def _parse(files: Mapping[str, str]) -> list[Any]:
     from supervisor.options import ServerOptions
 
-    with TemporaryDirectory(prefix="gearfleet-") as folder:
-        for name, text in files.items():
-            (Path(folder) / name).write_text(text, encoding="utf-8")
-        main = Path(folder) / "main"
-        main.write_text("[supervisord]\n[include]\nfiles = *.conf\n", encoding="utf-8")
-        options = ServerOptions()
-        options.configfile, options.here = str(main), folder
-        try:
-            section = options.read_config(str(main))
-        except Exception as error:  # ValueError mostly; odd text also raises configparser's own
-            reason = str(error).replace(f"{folder}/", "")
-            raise InvalidFleet(f"Supervisor refuses the rendered files: {reason}") from error
+    for name, text in files.items():
+        if not _BEGINS_WITH_SECTION.match(text):
+            raise InvalidFleet(f"{name} has a line before its first section; Supervisor refuses it")
+    options = ServerOptions()
+    options.configfile, options.here = "the rendered text", "."
+    try:
+        section = options.read_config(io.StringIO("\n".join(["[supervisord]", *files.values()])))
+    except Exception as error:  # ValueError mostly; odd text also raises configparser's own
+        raise InvalidFleet(f"Supervisor refuses the rendered text: {error}") from error
     groups: list[Any] = section.process_group_configs
     return groups
 
@@ -143,8 +144,6 @@ def _readings(
     program: Program, names: Mapping[str, str | int], config: Any
 ) -> Iterator[tuple[str, object, object]]:
     """Yield each option with what is meant and what was read."""
-    import shlex
-
     yield "command", list(program.command), shlex.split(config.command)
     yield "environment", dict(program.environment), config.environment
     for option, value in program.options.items():

@@ -76,7 +76,16 @@ class Supervisord:
         """Return an XML-RPC proxy; use it as ``supervisord.rpc().supervisor.getState()``."""
         from supervisor.xmlrpc import SupervisorTransport
 
-        return ServerProxy("http://localhost", transport=SupervisorTransport(None, None, self.url))
+        class OneCall(SupervisorTransport):  # type: ignore[misc]
+            """Closes after each call, so that a forgotten proxy leaks no socket."""
+
+            def request(self, *args: Any, **kwargs: Any) -> Any:
+                try:
+                    return super().request(*args, **kwargs)
+                finally:
+                    self.close()
+
+        return ServerProxy("http://localhost", transport=OneCall(None, None, self.url))
 
     def processes(self, group: str | None = None) -> dict[str, dict[str, Any]]:
         """Return process information by name, of one group or of all."""

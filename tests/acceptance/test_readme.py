@@ -86,6 +86,12 @@ def environment(folder: Path) -> dict[str, str]:
     return clean_environment(PATH=path, XDG_RUNTIME_DIR=str(folder))
 
 
+def evidence(folder: Path) -> str:
+    """Return everything that the walk's processes wrote."""
+    logs = [folder / "out", *sorted((folder / "walk").glob("*.log"))]
+    return "\n".join(f"{log.name}:\n{log.read_text()}" for log in logs)
+
+
 def assert_promised(step: Step, said: str) -> None:
     """Check what a step said; ``...`` in the README stands for anything."""
     if step.promise is not None:
@@ -104,7 +110,7 @@ def test_readme__the_walk_does_what_it_says(folder: Path) -> None:
     finally:
         shell.terminate()
     said = shell.output().split("--- end of step ---\n")
-    assert code == 0, shell.output() + (folder / "walk" / "supervisord.log").read_text()
+    assert code == 0, evidence(folder)
     assert len(said) == len(walk) + 1
     for step, output in zip(walk, said, strict=False):
         assert_promised(step, output)

@@ -110,28 +110,37 @@ def _expansions(group: Group, program: Program) -> Iterator[dict[str, str | int]
 def _compare_group(group: Group, members: list[Program], read: Any) -> None:
     if read is None:
         raise InvalidFleet(f"Group '{group.name}' is planned, but not in the rendered files")
+    planned = _processes(group, members)
     found = {config.name: config for config in read.process_configs}
-    owner: dict[str, str] = {}
+    for process in found.keys() - planned.keys():
+        raise InvalidFleet(f"Supervisor reads a process '{process}' that is not in the plan")
+    for process, (program, names) in planned.items():
+        if process not in found:
+            raise InvalidFleet(
+                f"Supervisor reads no process '{process}' of program '{program.name}'"
+            )
+        _compare_process(program, names, found[process])
+
+
+def _processes(
+    group: Group, members: list[Program]
+) -> dict[str, tuple[Program, dict[str, str | int]]]:
+    """Return program and expansions of each process by its name."""
+    planned: dict[str, tuple[Program, dict[str, str | int]]] = {}
     for program in members:
         for names in _expansions(group, program):
             process = expand(str(program.options["process_name"]), names)
-            if process in owner:
+            if process in planned:
                 raise InvalidFleet(
                     f"{program.place('process_name')} gives two processes of group "
                     f"'{group.name}' the name '{process}' (the other is of program "
-                    f"'{owner[process]}')"
+                    f"'{planned[process][0].name}')"
                 )
-            owner[process] = program.name
-            _compare_process(program, names, found.pop(process, None), process)
-    for process in found:
-        raise InvalidFleet(f"Supervisor reads a process '{process}' that is not in the plan")
+            planned[process] = (program, names)
+    return planned
 
 
-def _compare_process(
-    program: Program, names: Mapping[str, str | int], config: Any, process: str
-) -> None:
-    if config is None:
-        raise InvalidFleet(f"Supervisor reads no process '{process}' of program '{program.name}'")
+def _compare_process(program: Program, names: Mapping[str, str | int], config: Any) -> None:
     for option, meant, read in _readings(program, names, config):
         if meant != read:
             raise InvalidFleet(

@@ -27,20 +27,25 @@ def declare(task: Task[Any, Any]) -> None:
     A module that is executed anew (importlib.reload) starts a new list, so
     that what its old code declared is forgotten.
     """
-    spec = getattr(sys.modules.get(task.module), "__spec__", None)
     execution = _executions.get(task.module)
-    if execution is None or execution.spec is not spec:
-        execution = _executions[task.module] = _Execution(spec)
+    if execution is None or execution.spec is not _spec(task.module):
+        execution = _executions[task.module] = _Execution(_spec(task.module))
     execution.tasks.append(task)
 
 
 def declared_in(module: str) -> tuple[Task[Any, Any], ...]:
     """Return the tasks that `module` itself declares, in their order."""
     execution = _executions.get(module)
-    return tuple(execution.tasks) if execution else ()
+    if execution is None or execution.spec is not _spec(module):
+        return ()
+    return tuple(execution.tasks)
 
 
 def declared_within(package: str) -> tuple[Task[Any, Any], ...]:
     """Return the tasks of `package` and of the modules in it that were imported."""
     inside = (name for name in sorted(_executions) if f"{name}.".startswith(f"{package}."))
     return tuple(task for name in inside for task in declared_in(name))
+
+
+def _spec(module: str) -> object:
+    return getattr(sys.modules.get(module), "__spec__", None)

@@ -56,14 +56,14 @@ class Version:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The dotted numbers at the beginning.
+        """The first dotted number.
 
         Example:
             >>> Version(text="1.1.20+ds").numbers
             (1, 1, 20)
         """
-        begun = re.match(r"\d+(?:\.\d+)*", self.text)
-        return tuple(int(part) for part in begun[0].split(".")) if begun else ()
+        found = re.search(r"\d+(?:\.\d+)*", self.text)
+        return tuple(int(part) for part in found[0].split(".")) if found else ()
 
     def __str__(self) -> str:
         return self.text

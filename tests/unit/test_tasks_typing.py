@@ -1,0 +1,84 @@
+"""What users write is type-checked: mypy accepts the right calls and refuses the wrong ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from tests.support.processes import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# In strict mode an "ignore" that hides no error is an error itself, so each of
+# them asserts that the line is refused.
+USER_CODE = """
+from typing import Any, assert_type
+
+from gearfleet import Client, JobHandle, task
+from gearfleet.compat import gearman_task
+
+
+@task
+def resize(image_id: int, width: int = 200) -> str:
+    return f"{image_id}x{width}"
+
+
+@task(queue="bar", priority="high")
+async def send(*, to: str) -> bool:
+    return bool(to)
+
+
+@gearman_task("foo")
+def old(a: int) -> bytes:
+    return bytes(a)
+
+
+@gearman_task
+def bare(a: int) -> float:
+    return a / 2
+
+
+assert_type(resize(1), str)
+assert_type(resize.delay(1, width=100), JobHandle)
+assert_type(resize.submit(1), str)
+assert_type(resize.options(unique="u").submit(1), str)
+assert_type(resize.options(priority="low").delay(1), JobHandle)
+assert_type(send.submit(to="x"), bool)
+assert_type(send.options(timeout=2).submit(to="x"), bool)
+assert_type(old(1), bytes)
+assert_type(old.submit(1), bytes)
+assert_type(bare.submit(1), float)
+
+client = Client()
+assert_type(client.submit(resize, 1), str)
+assert_type(client.submit(send, to="x"), bool)
+assert_type(client.submit("shop.resize", 1), Any)
+assert_type(client.delay(resize, 1, width=3), JobHandle)
+assert_type(client.delay("shop.resize", 1), JobHandle)
+
+resize.delay("1")  # type: ignore[arg-type]
+resize.delay(1, height=2)  # type: ignore[call-arg]
+resize.submit()  # type: ignore[call-arg]
+resize.options(unique="u").delay()  # type: ignore[call-arg]
+resize.options(priority="HIGH")  # type: ignore[arg-type]
+send.delay("x")  # type: ignore[call-arg]
+old.delay("1")  # type: ignore[arg-type]
+client.delay(resize, "1")  # type: ignore[call-overload]
+client.submit(resize)  # type: ignore[call-overload]
+task("bar")  # type: ignore[call-overload]
+"""
+
+
+def test_user_code__is_checked(tmp_path: Path) -> None:
+    module = tmp_path / "user_code.py"
+    module.write_text(USER_CODE)
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", str(module)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr

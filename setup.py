@@ -7,21 +7,22 @@ next to the package. They are installed as ``gearfleet.templates`` and
 
 from setuptools import find_packages, setup
 
-EXAMPLES = ["gearfleet.examples"] + [
-    f"gearfleet.examples.{name}" for name in find_packages("examples")
-]
-
 setup(
     packages=[
         *find_packages(include=["gearfleet", "gearfleet.*"]),
         "gearfleet.templates",
-        *EXAMPLES,
+        "gearfleet.examples",
     ],
     package_dir={"gearfleet.templates": "templates", "gearfleet.examples": "examples"},
     package_data={
         "gearfleet": ["py.typed"],
         "gearfleet.templates": ["**/*.j2"],
-        "gearfleet.examples": ["**/*.py", "**/*.toml", "**/*.md"],
+        # Projects, not packages: every file of theirs is data, the Python too.
+        "gearfleet.examples": ["**/*", "**/.gitignore"],
+    },
+    # What an example leaves behind when it runs.
+    exclude_package_data={
+        "gearfleet.examples": ["**/__pycache__/*", "shop/data/*", "shop/data/**/*"]
     },
     include_package_data=False,
 )

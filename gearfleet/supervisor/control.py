@@ -10,7 +10,7 @@ import base64
 import http.client
 import socket
 import xmlrpc.client
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.parsers.expat import ExpatError
 
@@ -46,9 +46,8 @@ class Supervisor:
     def __init__(self, address: Address, *, timeout: float = 10.0) -> None:
         self.address = address
         self.timeout = timeout
-        self._proxy = xmlrpc.client.ServerProxy(
-            "http://localhost", transport=_Transport(address, timeout)
-        )
+        self._transport = _Transport(address, timeout)
+        self._proxy = xmlrpc.client.ServerProxy("http://localhost", transport=self._transport)
 
     @classmethod
     def from_url(cls, url: str, *, timeout: float = 10.0) -> Supervisor:
@@ -102,7 +101,9 @@ class Supervisor:
         return tuple(refusals)
 
     def _call(self, method: str, *params: Any) -> Any:
-        with _mapped(self):
+        # A connection for each request: nothing has to be closed by the caller, and
+        # none is found dead after supervisord was reloaded.
+        with _mapped(self), closing(self._transport):
             return getattr(self._proxy, method)(*params)
 
 

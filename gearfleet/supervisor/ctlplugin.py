@@ -29,7 +29,7 @@ from gearfleet.errors import GearfleetError, UnknownName, UsageError
 from gearfleet.supervisor import report, verbs
 from gearfleet.supervisor.address import Address
 from gearfleet.supervisor.control import UNAUTHORIZED, Supervisor
-from gearfleet.supervisor.machine import START_TIMEOUT
+from gearfleet.supervisor.machine import START_TIMEOUT, parse_timeout
 from gearfleet.supervisor.registrations import ask
 from gearfleet.supervisor.waves import DEFAULT_MAX_UNAVAILABLE, MaxUnavailable
 
@@ -209,13 +209,6 @@ class Verb:
         return parser
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError
-    return value
-
-
 GROUP_HELP = "a group (bar), one process of it (bar:worker_bar_00), or all"
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -227,7 +220,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "them, rounded down but at least 1 (default: %(default)s)",
     },
     "--timeout": {
-        "type": _seconds,
+        "type": parse_timeout,
         "default": START_TIMEOUT,
         "metavar": "SECONDS",
         "help": "how long a started process may take, beyond its startsecs, until it serves "

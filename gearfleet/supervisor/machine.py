@@ -8,9 +8,10 @@ clock. `drive` carries out what they want.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
-from gearfleet.errors import EXIT_RECYCLED
+from gearfleet.errors import EXIT_RECYCLED, UsageError
 from gearfleet.supervisor.processes import State
 
 if TYPE_CHECKING:
@@ -29,6 +30,21 @@ STOP_MARGIN = 10.0
 #: Default of `timeout`: importing a large Django project takes seconds, on a
 #: busy host tens of them.
 START_TIMEOUT = 60.0
+
+
+def parse_timeout(text: str) -> float:
+    """Return the seconds that the option --timeout gives.
+
+    Raises:
+        UsageError: It is not a number above 0.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < inf:
+        raise UsageError(f"--timeout is a number of seconds above 0, not '{text}'")
+    return seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,9 @@ def ask(servers: Sequence[str], report: Report, *, timeout: float = 3.0) -> Ask:
 def _registrations(server: str, timeout: float) -> Iterator[Registration]:
     from gearfleet.gearman import GearmanAdminClient
 
-    for worker in GearmanAdminClient([server], poll_timeout=timeout).workers():
+    with GearmanAdminClient([server], poll_timeout=timeout) as admin:
+        workers = admin.workers()
+    for worker in workers:
         registration = Registration.parse(worker.client_id)
         # Before its functions are there, a worker gets no job.
         if registration and worker.functions:

@@ -62,8 +62,8 @@ def test_help__of_other_commands_is_not_spoilt(crew: Crew) -> None:
     [
         ("restart", "the following arguments are required: GROUP (see `gearfleet help restart`)"),
         ("restart --pause bar", "unrecognized arguments: --pause (see `gearfleet help restart`)"),
-        ("restart bar --timeout x", "argument --timeout: invalid seconds value: 'x'"),
-        ("restart bar --timeout -1", "argument --timeout: "),
+        ("restart bar --timeout x", "--timeout is a number of seconds above 0, not 'x'"),
+        ("restart bar --timeout=-1", "--timeout is a number of seconds above 0, not '-1'"),
         ("restart bar --max-unavailable 0", "--max-unavailable is a number from 1, or 1% to 100%"),
         ("restart baz", "Unknown group 'baz' (known: bar, foo). Did you mean 'bar'?"),
         ("restart bar:w_9", "Unknown process of group 'bar' 'w_9' (known: w_00, w_01, w_02)."),

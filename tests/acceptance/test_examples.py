@@ -60,7 +60,7 @@ def groups_of(text: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("words", "cwd"),
     [(["--app", "examples.plain"], ROOT), ([], PLAIN)],
-    ids=["from the root", "by its settings"],
+    ids=["app", "settings"],
 )
 def test_plain__its_rendered_fleet_works(
     words: list[str],

@@ -57,6 +57,7 @@ class Executor:
     Attributes:
         completed: how many jobs had a result.
         failed: how many jobs failed.
+        interrupted: how many jobs were given back.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Executor:
         """Serve `tasks`, by the functions that the job server knows them by."""
         self.completed = 0
         self.failed = 0
+        self.interrupted = 0
         self._tasks = tasks
         self._hooks = hooks
         self._ladder = ladder
@@ -76,8 +78,12 @@ class Executor:
         Raises:
             JobInterrupted: the worker has to stop before the job is done.
         """
-        with self._ladder.job():
-            outcome = self._run(assignment)
+        try:
+            with self._ladder.job():
+                outcome = self._run(assignment)
+        except JobInterrupted:
+            self.interrupted += 1
+            raise
         if isinstance(outcome, Completed):
             self.completed += 1
         else:

@@ -4,8 +4,9 @@
     a second one, or     interrupt: `JobInterrupted` is raised in the task, the connection
     drain_timeout        is closed, so that the job server gives the job to another worker
     interrupt_grace      the task is still there: it is raised once more
-    a second later       the process ends hard, with its stacks on stderr
-    (then, always)       the shutdown hooks, within hook_timeout
+    3 seconds later      the process ends hard, with its stacks on stderr
+
+After the job, whatever became of it, come the shutdown hooks, within `hook_timeout`.
 
 Strategy. A signal becomes a byte on a socket (`signal.set_wakeup_fd`), written
 by Python's C code the moment it arrives; a small thread reads it and climbs the
@@ -16,7 +17,7 @@ thread a SIGURG, whose handler raises, if the main thread is in code of the
 user. SIGURG, because it is ignored by default, so that nobody sends it and a
 stray one does no harm; SIGALRM and its timer belong to the tasks.
 
-Everything but `_phase` is written by the thread alone.
+Everything but `_phase` and `_is_called` is written by the thread alone.
 """
 
 from __future__ import annotations
@@ -47,8 +48,11 @@ logger = logging.getLogger(__name__)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _INTERRUPT = signal.SIGURG
 
-#: Seconds between the last call to the main thread and the hard end.
-LAST_CALL = 1.0
+#: Seconds between the last call to the main thread and the hard end; leaving
+#: the job servers may take 2 of them.
+LAST_CALL = 3.0
+#: Seconds between two calls to the main thread while it has not heard.
+_CALL_AGAIN = 0.05
 
 # Bytes that the main thread sends to the ladder's; signals end at 64.
 _END, _HOOKS = 254, 255
@@ -84,27 +88,24 @@ class Rung(enum.Enum):
 class StopLadder:
     """Watches for the signals that stop a worker; enter it before the first job can come.
 
-    `drain` is called from the ladder's thread when the worker should take no
-    more jobs, `abandon` when it should give back what it has.
+    `drain` is called from the ladder's thread when the worker should take no more jobs.
 
     Attributes:
         reason: why the worker stops, such as ``"SIGTERM"``; empty while it does not.
         is_interrupted: whether jobs have to go back to the job server.
     """
 
-    def __init__(
-        self, limits: Limits, *, drain: Callable[[], None], abandon: Callable[[], None]
-    ) -> None:
+    def __init__(self, limits: Limits, *, drain: Callable[[], None]) -> None:
         self.reason = ""
         self.is_interrupted = False
         self._limits = limits
         self._drain = drain
-        self._abandon = abandon
         self._phase = Phase.IDLE
         self._rung = Rung.RUNNING
         self._is_out_of_time = False
+        self._is_called = False
         self._deadline = inf
-        self._in_job = _InJob(self)
+        self._job = _Inside(self)
 
     def __enter__(self) -> StopLadder:
         self._reader, self._writer = socket.socketpair()
@@ -124,29 +125,32 @@ class StopLadder:
 
     # What the main thread calls
 
-    def starting(self) -> _InJob:
+    def starting(self) -> _Inside:
         """Return a context in which the first signal already raises `JobInterrupted`."""
-        return _InJob(self, Phase.STARTING)
+        return _Inside(self, Phase.STARTING)
 
-    def job(self) -> _InJob:
+    def job(self) -> _Inside:
         """Return the context to run a job in; `JobInterrupted` is raised within when it has to end.
 
         It is always the same object, because this is on the path of every job.
         """
-        return self._in_job
+        return self._job
 
     @contextmanager
     def shutting_down(self) -> Iterator[None]:
         """Bound the shutdown hooks: `JobInterrupted` is raised within after `hook_timeout`."""
         self._writer.send(bytes([_HOOKS]))
-        with _InJob(self, Phase.HOOKS):
+        with _Inside(self, Phase.HOOKS):
             yield
 
     def _is_due(self) -> bool:
+        if self._phase is Phase.STARTING:
+            return bool(self.reason)
         return self._is_out_of_time if self._phase is Phase.HOOKS else self.is_interrupted
 
     def _raise_if_due(self, _number: int, _frame: FrameType | None) -> None:
         if self._phase is not Phase.IDLE and self._is_due():
+            self._is_called = False
             raise JobInterrupted
 
     # The ladder's thread
@@ -154,30 +158,39 @@ class StopLadder:
     def _watch(self) -> None:
         while (number := self._next()) != _END:
             if number is None:
-                self._handle_deadline()
+                self._handle_silence()
             elif number == _HOOKS:
                 self._handle_hooks()
             elif number in STOP_SIGNALS:
                 self._handle_stop(signal.Signals(number).name)
 
     def _next(self) -> int | None:
-        """Return the next byte, or None when the deadline of this rung has passed."""
-        left = None if self._deadline == inf else max(0.0, self._deadline - time.monotonic())
-        ready, _, _ = select.select([self._reader], [], [], left)
+        """Return the next byte, or None if none came until something is due."""
+        left = max(0.0, self._deadline - time.monotonic())
+        left = min(left, _CALL_AGAIN) if self._is_called else left
+        ready, _, _ = select.select([self._reader], [], [], None if left == inf else left)
         return self._reader.recv(1)[0] if ready else None
 
     def _handle_stop(self, name: str) -> None:
         if self._rung is Rung.RUNNING:
             self._start_draining(name)
             if self._phase is Phase.STARTING:
-                self._interrupt(name)
+                self._call_main_thread()
         elif self._rung is Rung.DRAINING:
             self._interrupt(f"second signal, {name}")
         elif self._rung is Rung.INTERRUPTED:
             self._call_main_thread()
 
+    def _handle_silence(self) -> None:
+        if self._is_called:
+            # The signal came just before a system call that waits: Python's
+            # handler runs when it returns, so something must make it return.
+            self._call_main_thread()
+        if time.monotonic() >= self._deadline:
+            self._deadline = inf
+            self._handle_deadline()
+
     def _handle_deadline(self) -> None:
-        self._deadline = inf
         if self._rung is Rung.DRAINING:
             self._interrupt(f"not done after {self._limits.drain_timeout:g} s")
         elif self._rung is Rung.INTERRUPTED:
@@ -210,7 +223,6 @@ class StopLadder:
         self._rung, self.is_interrupted = Rung.INTERRUPTED, True
         self._deadline = time.monotonic() + grace
         _end_hard_in(grace + LAST_CALL)
-        self._abandon()
         self._call_main_thread()
         if self._phase is Phase.JOB:
             logger.warning(
@@ -234,10 +246,11 @@ class StopLadder:
     def _call_main_thread(self) -> None:
         ident = threading.main_thread().ident
         assert ident is not None
+        self._is_called = self._phase is not Phase.IDLE
         signal.pthread_kill(ident, _INTERRUPT)
 
 
-class _InJob:
+class _Inside:
     """While it is entered, the main thread is in code of the user and may be interrupted."""
 
     __slots__ = ("_inside", "_ladder")
@@ -271,7 +284,7 @@ class _Handlers:
     def restore(self) -> None:
         _Handlers.active = None
         for number, previous in self._previous.items():
-            signal.signal(number, previous)
+            signal.signal(number, previous or signal.SIG_DFL)
         signal.set_wakeup_fd(self._previous_fd)
 
 
@@ -279,14 +292,35 @@ def _note(_number: int, _frame: FrameType | None) -> None:
     """Take the signal: the byte on the socket has told the ladder."""
 
 
-def _restore_in_child() -> None:
-    # A task that forks (multiprocessing does) must be able to end its child with
-    # SIGTERM; with our handlers the child would live on and drain its parent.
-    if _Handlers.active is not None:
-        _Handlers.active.restore()
+class _Fork(threading.local):
+    """Gives a forked child the handlers that were there before ours.
+
+    A task that forks (multiprocessing does) must be able to end its child with
+    SIGTERM; with our handlers the child would live on and drain its parent.
+    The signals wait until the child is ready, or one that comes at once is lost.
+    """
+
+    mask: set[int] | None = None
+
+    def before(self) -> None:
+        if _Handlers.active is not None:
+            self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+    def in_parent(self) -> None:
+        if self.mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+            self.mask = None
+
+    def in_child(self) -> None:
+        if _Handlers.active is not None:
+            _Handlers.active.restore()
+        self.in_parent()
 
 
-os.register_at_fork(after_in_child=_restore_in_child)
+_fork = _Fork()
+os.register_at_fork(
+    before=_fork.before, after_in_parent=_fork.in_parent, after_in_child=_fork.in_child
+)
 
 
 def _end_hard_in(seconds: float) -> None:
@@ -308,7 +342,7 @@ def stoppable() -> Iterator[None]:
         yield
     finally:
         for number, handler in previous.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -227,7 +226,9 @@ def test_counts__tell_results_from_failures() -> None:
 def test_hooks__see_the_job_and_its_outcome() -> None:
     seen: list[Any] = []
     worker = executor(
-        add, before_job=(Hook(seen.append, 1),), after_job=(Hook(lambda *both: seen.append(both), 2),)
+        add,
+        before_job=(Hook(seen.append, 1),),
+        after_job=(Hook(lambda *both: seen.append(both), 2),),
     )
     outcome = worker.execute(Assigned(encode_call((1,), {"right": 2}, Meta(id="j1"))))
     (job, (same_job, same_outcome)) = seen

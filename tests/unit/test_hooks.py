@@ -179,7 +179,9 @@ def test_run__gives_a_hook_what_it_takes(func: Callable[..., object], call: str)
 
 
 def test_declaring__refuses_what_takes_more_than_is_offered() -> None:
-    with pytest.raises(TypeError, match=r"both\(job.* cannot be a hook: on_start offers \(worker\)"):
+    with pytest.raises(
+        TypeError, match=r"both\(job.* cannot be a hook: on_start offers \(worker\)"
+    ):
         hooks.on_start(both)
 
 
@@ -201,7 +203,10 @@ def test_declaring__refuses_a_coroutine_function() -> None:
 def test_run__logs_a_hook_that_raises_and_runs_the_others(
     error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    module("hooktest_g", f"@hooks.on_start\ndef bad(): raise {error}\n" + GLOBAL.format(kind="on_start"))
+    module(
+        "hooktest_g",
+        f"@hooks.on_start\ndef bad(): raise {error}\n" + GLOBAL.format(kind="on_start"),
+    )
     hooks.run(hooks.select("x").on_start, None)
     assert calls == ["first", "second"]
     (record,) = caplog.records

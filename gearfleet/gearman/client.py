@@ -321,12 +321,9 @@ class GearmanClient:
         reasons = []
         for server in self._candidates():
             try:
-                channel = server.channel(deadline)
-                write(channel)
+                return server.write(write, deadline)
             except errors.ConnectionError as error:
                 reasons.append(str(error))
-                continue
-            return channel
         raise errors.ServerUnavailable(
             f"No job server can be reached: {'; '.join(reasons) or 'none was given'}"
         )
@@ -398,6 +395,21 @@ class _Server:
         self._heartbeat = {"heartbeat_interval": interval, "heartbeat_limit": limit}
         self._backoff = Backoff()
         self._connecting = threading.Lock()
+
+    def write(self, write: Callable[[Channel], None], deadline: float | None) -> Channel:
+        """Call `write` with a connection that takes it, and return that.
+
+        Raises:
+            errors.ConnectionError: nothing was written; with the address and the reason.
+        """
+        channel = self.channel(deadline)
+        try:
+            write(channel)
+        except Unwritten:
+            # The job server closed it while nobody looked; that one may be back.
+            channel = self.channel(deadline)
+            write(channel)
+        return channel
 
     def channel(self, deadline: float | None) -> Channel:
         """Return the connection, made now if there is none.

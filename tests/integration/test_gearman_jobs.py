@@ -290,6 +290,7 @@ def test_poll_timeout__marks_and_the_result_can_be_had_later(
 def test_timed_out_requests__do_not_poison_the_client(
     client: GearmanClient, worker: GearmanWorker, function: str
 ) -> None:
+    client.submit_job(f"{function}.other", b"x", background=True)  # connects
     for _ in range(3):
         assert client.submit_job(function, b"x", poll_timeout=0.0001).state in {
             JOB_PENDING,
@@ -458,7 +459,7 @@ def test_admin__status_workers_version_ping(
     with running(worker), GearmanAdminClient([job_server.address]) as admin:
         job_server.wait_for_workers(function)
         assert 0 < admin.ping_server() < 10
-        assert admin.version().numbers >= (1,)
+        assert len(admin.version().numbers) == 3
         assert admin.get_version() == admin.version().text
         (row,) = [row for row in admin.status() if row.function == function]
         assert (row.total, row.running, row.workers) == (0, 0, 1)

@@ -1,0 +1,59 @@
+"""Debian's `gearman` command (libgearman) against our client and our worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gearfleet.gearman import GearmanClient, GearmanWorker
+from tests.support.job_servers import INSTALL_GEARMAND
+from tests.support.processes import Process, run
+from tests.support.running import running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.job_servers import JobServer
+
+GEARMAN = shutil.which("gearman")
+
+
+@pytest.fixture
+def gearman() -> str:
+    if GEARMAN is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(INSTALL_GEARMAND)
+        pytest.skip(INSTALL_GEARMAND)
+    return GEARMAN
+
+
+def test_cli_client__is_served_by_our_worker(
+    gearman: str, job_server: JobServer, function: str
+) -> None:
+    worker = GearmanWorker([job_server.address])
+    worker.register_task(function, lambda job: job.data.upper())
+    port = str(job_server.port)
+    with running(worker):
+        done = run([gearman, "-h", "127.0.0.1", "-p", port, "-f", function], stdin="shout")
+    assert (done.returncode, done.stdout) == (0, "SHOUT")
+
+
+def test_cli_worker__serves_our_client(
+    gearman: str, job_server: JobServer, function: str, tmp_path: Path
+) -> None:
+    port = str(job_server.port)
+    process = Process(
+        [gearman, "-h", "127.0.0.1", "-p", port, "-w", "-f", function, "--", "tr", "a-z", "A-Z"],
+        log=tmp_path / "worker.log",
+    )
+    try:
+        job_server.wait_for_workers(function)
+        with GearmanClient([job_server.address]) as client:
+            assert client.submit_job(function, b"shout\0", poll_timeout=20).result == b"SHOUT\0"
+            data = b"x" * 30_000
+            assert client.submit_job(function, data, poll_timeout=20).result == data.upper()
+    finally:
+        process.terminate()

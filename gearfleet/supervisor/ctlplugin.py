@@ -13,7 +13,6 @@ ends with `ctl.exitstatus`, which is sticky and therefore set on every path.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,6 +29,7 @@ from gearfleet.supervisor import report, verbs
 from gearfleet.supervisor.address import Address
 from gearfleet.supervisor.control import UNAUTHORIZED, Supervisor
 from gearfleet.supervisor.machine import START_TIMEOUT, parse_timeout
+from gearfleet.supervisor.paste import split_servers
 from gearfleet.supervisor.registrations import ask
 from gearfleet.supervisor.waves import DEFAULT_MAX_UNAVAILABLE, MaxUnavailable
 
@@ -58,8 +58,9 @@ def make_controllerplugin(controller: Any, **config: str) -> GearfleetPlugin:
     `servers` are job servers, separated by commas or spaces. Other keys are
     accepted, so that a newer section does not break every supervisorctl command.
     """
-    complete_verbs(controller)
-    return GearfleetPlugin(controller, servers=re.findall(r"[^\s,]+", config.get("servers", "")))
+    plugin = GearfleetPlugin(controller, servers=split_servers(config.get("servers", "")))
+    controller.complete = Completer(plugin, controller.complete)
+    return plugin
 
 
 class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
@@ -257,35 +258,42 @@ VERBS = {
 }
 
 
-def complete_verbs(controller: Any) -> None:
-    """Let the tab key complete what follows `gearfleet`.
+class Completer:
+    """Completes what follows `gearfleet` when the tab key is pressed, and leaves the rest alone.
 
     supervisorctl knows its own commands only, and never calls complete_<command>.
     """
-    stock = controller.complete
 
-    def complete(text: str, state: int, line: str | None = None) -> str | None:
+    def __init__(self, plugin: GearfleetPlugin, stock: Callable[..., str | None]) -> None:
+        self._plugin = plugin
+        self._stock = stock
+        self._matches: list[str] = []
+
+    def __call__(self, text: str, state: int, line: str | None = None) -> str | None:
+        """Return the match number `state`, or None after the last one, as readline wants it."""
         if line is None:
             import readline
 
             line = readline.get_line_buffer()
         before = line[: len(line) - len(text)].split()
         if before[:1] != ["gearfleet"]:
-            answer: str | None = stock(text, state, line)
-            return answer
-        matches = [word for word in candidates(controller, before[1:]) if word.startswith(text)]
-        return f"{matches[state]} " if state < len(matches) else None
+            return self._stock(text, state, line)
+        if state == 0:
+            words = self._words(before[1:])
+            self._matches = [f"{word} " for word in words if word.startswith(text)]
+        return self._matches[state] if state < len(self._matches) else None
 
-    controller.complete = complete
+    def _words(self, before: Sequence[str]) -> list[str]:
+        if not before:
+            return [*VERBS, "help"]
+        if before[0] not in VERBS:
+            return list(VERBS) if before[0] in HELP else []
+        return [*self._names(), *VERBS[before[0]].options]
 
-
-def candidates(controller: Any, words: Sequence[str]) -> list[str]:
-    """Return what may follow `gearfleet` and `words`."""
-    if not words:
-        return [*VERBS, "help"]
-    if words[0] not in VERBS:
-        return list(VERBS) if words[0] in HELP else []
-    infos = controller._get_complete_info()
-    groups = dict.fromkeys(info["group"] for info in infos)
-    processes = [f"{info['group']}:{info['name']}" for info in infos]
-    return [*groups, "all", *processes, *VERBS[words[0]].options]
+    def _names(self) -> list[str]:
+        try:
+            processes = self._plugin.control().processes()
+        except GearfleetError:
+            return []  # there is nothing to complete, and no place to say why
+        groups = dict.fromkeys(process.group for process in processes)
+        return [*groups, "all", *(f"{process.group}:{process.name}" for process in processes)]

@@ -145,8 +145,10 @@ def test_unique__foreground_and_background_never_meet(
 ) -> None:
     background = client.submit_job(function, background=True, unique="same")
     # If the two met, the job server would forget both when this caller leaves (F2).
+    impatient = Client(client.settings)
     with pytest.raises(JobTimeout):
-        client.submit_job(function, unique="same", timeout=0.2)
+        impatient.submit_job(function, unique="same", timeout=0.2)
+    impatient.close()
     ran = tmp_path / "ran"
     ran.touch()
     serve(f"cat >> {ran}")

@@ -373,13 +373,18 @@ def test_reduce__the_worker_is_told_the_reducer(
 # Clients that leave
 
 
+def wait_until_left(client: Peer, unique: bytes) -> None:
+    """Wait until nobody waits for the job any more."""
+    wait_for(lambda: client.ask(C.GET_STATUS_UNIQUE, unique).args[5] == b"0", "the client to leave")
+
+
 def test_leaving__a_queued_job_never_runs(
     job_server: JobServer, client: Peer, worker: Peer, function: str
 ) -> None:
     with Peer(job_server) as leaving:
         unique = fresh()
         leaving.submit(function, unique=unique, command=C.SUBMIT_JOB)
-    wait_for(lambda: client.ask(C.GET_STATUS_UNIQUE, unique).args[5] == b"0", "the client to leave")
+    wait_until_left(client, unique)
     assert worker.grab().command is C.NO_JOB
 
 
@@ -391,7 +396,7 @@ def test_leaving__half_closing_is_leaving(
         leaving.submit(function, unique=unique, command=C.SUBMIT_JOB)
         leaving.socket.shutdown(socket.SHUT_WR)
         assert leaving.wait_closed() == []
-    wait_for(lambda: client.ask(C.GET_STATUS_UNIQUE, unique).args[5] == b"0", "the client to leave")
+    wait_until_left(client, unique)
     assert worker.grab().command is C.NO_JOB
 
 
@@ -402,7 +407,7 @@ def test_leaving__a_running_job_ends_quietly(
         unique = fresh()
         handle = leaving.submit(function, unique=unique, command=C.SUBMIT_JOB)
         worker.grab_handle()
-    wait_for(lambda: client.ask(C.GET_STATUS_UNIQUE, unique).args[5] == b"0", "the client to leave")
+    wait_until_left(client, unique)
     worker.send(C.WORK_COMPLETE, handle, b"result").sync()
     assert client.ask(C.GET_STATUS, handle).args[1] == b"0"
 
@@ -414,7 +419,7 @@ def test_leaving__a_running_job_can_be_joined(
     with Peer(job_server) as leaving:
         handle = leaving.submit(function, unique=unique, command=C.SUBMIT_JOB)
         worker.grab_handle()
-    wait_for(lambda: client.ask(C.GET_STATUS_UNIQUE, unique).args[5] == b"0", "the client to leave")
+    wait_until_left(client, unique)
     assert client.submit(function, unique=unique, command=C.SUBMIT_JOB) == handle
     worker.send(C.WORK_COMPLETE, handle, b"result")
     assert client.receive() == (C.WORK_COMPLETE, (handle, b"result"))

@@ -13,7 +13,7 @@ from tests.support.peers import Peer, fresh
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.job_servers import JobServer
 
@@ -210,7 +210,7 @@ def reset(peer: Peer) -> None:
 
 @pytest.mark.parametrize("die", [Peer.close, reset], ids=["fin", "rst"])
 def test_death__the_job_goes_to_another_and_the_client_hears_only_the_result(
-    client: Peer, worker: Peer, other_worker: Peer, function: str, die
+    client: Peer, worker: Peer, other_worker: Peer, function: str, die: Callable[[Peer], None]
 ) -> None:
     unique = fresh()
     handle = client.submit(function, b"data", unique=unique, command=C.SUBMIT_JOB)

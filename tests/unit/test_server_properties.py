@@ -2,68 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gearfleet.gearman.protocol import ARGUMENTS, Command, PacketReader
-from gearfleet.gearman.server.service import Connection, Limits, Service
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from gearfleet.gearman.server.service import Limits, Service
+from tests.support.wires import Wire, in_a_loop, next_turn, packet
 
 C = Command
 LIMITS = Limits(packet_bytes=1000, unread_bytes=100_000)
-
-
-class NoSocket:
-    def fileno(self) -> int:
-        return 7
-
-    def setsockopt(self, *_args: object) -> None:
-        pass
-
-
-class Wire(asyncio.Transport):
-    """What a connection writes to, without a socket."""
-
-    def __init__(self, service: Service) -> None:
-        super().__init__({"socket": NoSocket(), "peername": ("192.0.2.1", 1234)})
-        self.received = bytearray()
-        self._closing = False
-        self.connection = Connection(service)
-        self.connection.connection_made(self)
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def write(self, data: Any) -> None:
-        self.received += data
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def close(self) -> None:
-        if not self._closing:
-            self._closing = True
-            self.connection.connection_lost(None)
-
-    abort = close
-
-    def say(self, data: bytes) -> bytes:
-        """Deliver bytes, as asyncio does until the connection is closed; return the answer."""
-        if not self._closing:
-            self.connection.data_received(data)
-        answer = bytes(self.received)
-        self.received.clear()
-        return answer
-
-
-def packet(command: int, *args: bytes) -> bytes:
-    body = b"\0".join(args)
-    return b"\0REQ" + command.to_bytes(4, "big") + len(body).to_bytes(4, "big") + body
 
 
 NAMES = st.sampled_from([b"f", b"g", b"", b"two words", b"h" * 256])
@@ -108,17 +55,6 @@ def chunks(data: bytes, size: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def in_a_loop(story: Callable[[Service], None]) -> Service:
-    """Run a story where timers can be set; return what is left of the server."""
-
-    async def tell() -> Service:
-        service = Service(limits=LIMITS, host="host")
-        story(service)
-        return service
-
-    return asyncio.run(tell())
-
-
 def check_books(service: Service) -> None:
     """Every job stands in one place, and whoever has to do with it knows it."""
     queues = service.queues
@@ -139,7 +75,7 @@ def check_books(service: Service) -> None:
         assert all(peer in job.clients for job in peer.awaits)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.one_of(PACKETS, LINES)), max_size=30),
     MUTATIONS,
@@ -148,7 +84,7 @@ def check_books(service: Service) -> None:
 def test_bytes__mutated_and_split_harm_nobody_else(
     said: list[tuple[int, bytes]], mutations: list[tuple[int, int, bytes]], size: int
 ) -> None:
-    def story(service: Service) -> None:
+    async def story(service: Service) -> None:
         wires = [Wire(service) for _ in range(3)]
         bystander = Wire(service)
         spoken = b"".join(data for _, data in said)
@@ -159,43 +95,45 @@ def test_bytes__mutated_and_split_harm_nobody_else(
         assert bystander.say(packet(C.ECHO_REQ, b"still here"))[-10:] == b"still here"
         check_books(service)
 
-    in_a_loop(story)
+    in_a_loop(story, limits=LIMITS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300), st.integers(1, 64))
 def test_bytes__any_at_all(data: bytes, size: int) -> None:
-    def story(service: Service) -> None:
+    async def story(service: Service) -> None:
         wire = Wire(service)
         for chunk in chunks(data, size):
             wire.say(chunk)
         check_books(service)
 
-    in_a_loop(story)
+    in_a_loop(story, limits=LIMITS)
 
 
 LEAVE = st.just(b"")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.one_of(PACKETS, LEAVE)), max_size=60))
 def test_packets__of_peers_that_come_and_go_keep_the_books_straight(
     said: list[tuple[int, bytes]],
 ) -> None:
-    def story(service: Service) -> None:
+    async def story(service: Service) -> None:
         wires = [Wire(service) for _ in range(4)]
         for who, data in said:
             _parse(wires[who].say(data))
             if not data or wires[who].is_closing():
                 wires[who].close()
+                await next_turn()
                 wires[who] = Wire(service)
             check_books(service)
         for wire in wires:
             wire.close()
+        await next_turn()
         assert service.queues.peers == {}
         assert all(job.background for job in service.queues.jobs.values())
 
-    in_a_loop(story)
+    in_a_loop(story, limits=LIMITS)
 
 
 def _parse(answer: bytes) -> None:
@@ -208,7 +146,7 @@ def _parse(answer: bytes) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(PACKETS, max_size=20), st.integers(1, 64))
 def test_split__any_split_gets_the_same_answer(said: list[bytes], size: int) -> None:
-    def story(service: Service) -> None:
+    async def story(service: Service) -> None:
         whole, split = b"".join(said), bytearray()
         other = Service(limits=LIMITS, host="host")
         wire = Wire(other)
@@ -216,4 +154,4 @@ def test_split__any_split_gets_the_same_answer(said: list[bytes], size: int) -> 
             split += wire.say(chunk)
         assert bytes(split) == Wire(service).say(whole)
 
-    in_a_loop(story)
+    in_a_loop(story, limits=LIMITS)

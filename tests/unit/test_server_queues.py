@@ -226,6 +226,7 @@ def test_cancel__running_is_neither_joined_nor_run_again(server: Server) -> None
     worker.grab()
     server.text(b"cancel job " + cancelled)
     handle = client.submit(b"u", C.SUBMIT_JOB_BG)
+    assert handle != cancelled
     worker.leave()
     other = server.worker()
     assert [other.grab(), other.grab()] == [handle, None]

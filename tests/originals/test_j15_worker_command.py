@@ -67,8 +67,11 @@ def start(project: Project, tmp_path: Path) -> Iterator[Start]:
         process.terminate()
 
 
-def client(server: JobServer) -> Client:
-    return Client(Settings(servers=(server.address,)))
+@pytest.fixture
+def client(embedded: JobServer) -> Iterator[Client]:
+    client = Client(Settings(servers=(embedded.address,)))
+    yield client
+    client.close()
 
 
 def test_worker__serves_its_module_and_ends_with_0(
@@ -76,12 +79,13 @@ def test_worker__serves_its_module_and_ends_with_0(
     project: Project,
     start: Start,
     embedded: JobServer,
+    client: Client,
     function: str,
 ) -> None:
     worker = start([*door(project), "-a", "myapp", "-n", "worker_foo"])
     embedded.wait_for_workers(f"{function}.one")
     embedded.wait_for_workers(f"{function}.two")
-    assert client(embedded).submit(f"{function}.one", "Ada") == "ADA"
+    assert client.submit(f"{function}.one", "Ada") == "ADA"
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
 
@@ -91,11 +95,12 @@ def test_worker__serves_only_the_queue(
     project: Project,
     start: Start,
     embedded: JobServer,
+    client: Client,
     function: str,
 ) -> None:
     worker = start([*door(project), "-a", "myapp", "-n", "worker_foo", "-q", "bar"])
     embedded.wait_for_workers(f"{function}.two")
-    assert client(embedded).submit(f"{function}.two", "Ada") == "ada"
+    assert client.submit(f"{function}.two", "Ada") == "ada"
     assert embedded.workers_of(f"{function}.one") == 0
     worker.signal(signal.SIGINT)
     assert worker.wait() == 0

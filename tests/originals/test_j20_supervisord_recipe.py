@@ -22,6 +22,7 @@ from tests.support.processes import run
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.job_servers import JobServer
@@ -78,6 +79,13 @@ def run(number):
 
 
 @pytest.fixture
+def client(gearmand: JobServer) -> Iterator[Client]:
+    client = Client(Settings(servers=(gearmand.address,)))
+    yield client
+    client.close()
+
+
+@pytest.fixture
 def project(tmp_path: Path, gearmand: JobServer, function: str) -> Project:
     workers = {
         name: WORKER.format(queue=queue, prefix=function, name=name)
@@ -122,12 +130,11 @@ def pids(fleet: Supervisord, group: str) -> dict[str, int]:
 
 
 def test_recipe__runs_the_fleet_and_its_groups(
-    fleet: Supervisord, gearmand: JobServer, function: str
+    fleet: Supervisord, gearmand: JobServer, client: Client, function: str
 ) -> None:
     assert set(fleet.processes()) == ALL
     for worker, count in {"foo": 1, "foo2": 1, "bar": 2, "bar2": 2}.items():
         gearmand.wait_for_workers(f"{function}.worker_{worker}", count)
-    client = Client(Settings(servers=(gearmand.address,)))
     assert client.submit(f"{function}.worker_bar2", 41) == 42
 
     for group in ("foo", "bar"):

@@ -21,6 +21,7 @@ from gearfleet import config
 from gearfleet.errors import JobFailed, JobTimeout, PayloadEncodeError
 from gearfleet.gearman.client import GearmanClient
 from gearfleet.gearman.jobs import PRIORITY_HIGH, PRIORITY_LOW, PRIORITY_NONE
+from gearfleet.gearman.protocol import MAX_UNIQUE_BYTES
 from gearfleet.tasks import JobHandle, SubmitOptions, Task
 from gearfleet.tasks.failure import decode_failure
 from gearfleet.tasks.naming import function_name
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-#: gearmand corrupts the payload at 64 bytes (F8).
-MAX_UNIQUE_BYTES = 63
 
 _GEARMAN_PRIORITIES = {"high": PRIORITY_HIGH, "normal": PRIORITY_NONE, "low": PRIORITY_LOW}
 

@@ -74,10 +74,10 @@ def encode_call(
         PayloadEncodeError: (a TypeError) an argument cannot be sent; the
             message has its path, such as ``args[0]['when']``.
     """
-    kwargs = kwargs or {}
-    if not _TEXT.issuperset(map(type, kwargs)):
+    positional, named = tuple(args), dict(kwargs or ())
+    if not _TEXT.issuperset(map(type, named)):
         raise PayloadEncodeError("kwargs has a key that is no text, so no name of an argument")
-    return _encode(lambda scalars: _envelope(args, kwargs, meta, scalars))
+    return _encode(lambda scalars: _envelope(positional, named, meta, scalars))
 
 
 def _envelope(

@@ -79,8 +79,10 @@ class Submitter(Protocol):
 
 def submitter() -> Submitter:
     """Return the submitter that is bound, else the default client of this process."""
+    if _bound is not None:
+        return _bound
     # By name, because the client stands on a higher floor.
-    return _bound or cast("Submitter", import_module("gearfleet.client").default_client())
+    return cast("Submitter", import_module("gearfleet.client").default_client())
 
 
 @contextmanager

@@ -7,11 +7,13 @@ import os
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gearfleet import errors
 from gearfleet.client import Client
 from gearfleet.config import Settings
 from gearfleet.errors import (
@@ -195,6 +197,19 @@ def test_silent_server__named_within_the_limit(own_job_server: JobServer) -> Non
     finally:
         own_job_server.process.signal(signal.SIGCONT)
         client.close()
+
+
+def test_lost_server__while_waiting_for_the_result(
+    own_job_server: JobServer, function: str
+) -> None:
+    client = Client(Settings(servers=(own_job_server.address,), client_timeout=20.0))
+    with ThreadPoolExecutor() as pool:
+        result = pool.submit(client.submit, function)
+        wait_for(lambda: _queued(own_job_server, function) == 1, "the job to be queued")
+        own_job_server.stop()
+        with pytest.raises(errors.ConnectionError, match=own_job_server.address):
+            result.result(timeout=20)
+    client.close()
 
 
 def test_bad_argument__is_not_submitted(

@@ -59,12 +59,14 @@ def work(args: argparse.Namespace, output: Output) -> int:
     from gearfleet.cli.logs import log_to_stderr
     from gearfleet.cli.project import load_project
     from gearfleet.tasks import apps_of, load_worker
+    from gearfleet.worker.lifecycle import stoppable
 
     log_to_stderr(output.verbosity)
-    project = load_project(args)
-    apps = project.apps or apps_of([args.app_name])
-    module = load_worker(apps, args.app_name, args.worker_name)
-    return serve_module(module, project.settings, args)
+    with stoppable():
+        project = load_project(args)
+        apps = project.apps or apps_of([args.app_name])
+        module = load_worker(apps, args.app_name, args.worker_name)
+        return serve_module(module, project.settings, args)
 
 
 def serve_module(module: WorkerModule, settings: Settings, args: argparse.Namespace) -> int:

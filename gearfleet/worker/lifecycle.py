@@ -331,19 +331,25 @@ def _end_hard_in(seconds: float) -> None:
     faulthandler.dump_traceback_later(seconds, exit=True, file=2)
 
 
+class _Stop(BaseException):
+    """Told to stop before there was a job; no SystemExit, which an import may raise itself."""
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Let TERM and INT end the process with exit code 0, until a `StopLadder` takes over.
 
     For the time in which worker modules are imported: there is nothing to drain yet.
     """
-    previous = {number: signal.signal(number, _exit) for number in STOP_SIGNALS}
+    previous = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
     try:
         yield
+    except _Stop:
+        raise SystemExit(0) from None
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def _exit(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise _Stop

@@ -1,0 +1,176 @@
+"""A worker at work: hooks around its jobs, jobs that go wrong, job servers that come and go."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gearfleet.errors import JobFailed
+from gearfleet.gearman import GearmanClient
+from tests.support.job_servers import JobServer
+from tests.support.workers import WorkerProject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def project(tmp_path: Path, job_server: JobServer) -> Iterator[WorkerProject]:
+    made = WorkerProject(tmp_path, job_server.address)
+    yield made
+    made.close()
+
+
+def test_start__says_what_is_served_and_is_seen_at_the_job_server(
+    project: WorkerProject, job_server: JobServer
+) -> None:
+    worker = project.start_ready("-q", "foo")
+    echo, wait_for = project.function("echo"), project.function("wait_for")
+    assert f"Worker worker_foo serves {echo}, {wait_for} of queue foo" in worker.output()
+    job_server.wait_for_workers(echo)
+    assert job_server.workers_of(project.function("exit_process")) == 0
+    (line,) = [line for line in job_server.text("workers") if echo in line]
+    client_id = line.split()[2]
+    assert client_id.startswith("gearfleet/")
+    assert client_id.endswith(f"/worker_foo/{worker.pid}/-")
+
+
+def test_wrong_queue__is_one_line_with_those_that_exist(project: WorkerProject) -> None:
+    worker = project.start("-q", "baz")
+    assert worker.wait() == 2
+    (line,) = worker.output().splitlines()
+    assert "Unknown queue of worker 'worker_foo' 'baz' (known: bar, foo)." in line
+
+
+def test_poison__fails_its_job_with_a_reason_and_the_next_one_is_served(
+    project: WorkerProject, job_server: JobServer
+) -> None:
+    worker = project.start_ready()
+    client = GearmanClient([job_server.address])
+    poison = bytes(range(256))
+    request = client.submit_job(project.function("echo"), poison, poll_timeout=30)
+    assert b"PayloadDecodeError" in request.exception
+    assert b"cannot be read" in request.exception
+    client.close()
+    assert project.submit("echo", 1).result() == [1]
+    assert worker.returncode is None
+    assert f"of {project.function('echo')} failed: " in worker.output()
+
+
+@pytest.mark.parametrize(
+    ("task", "args", "message"),
+    [
+        ("exit_process", (), "3"),
+        ("exit_process", (1,), r"exit_process\(\) does not take the arguments of this job"),
+    ],
+)
+def test_task__that_fails_tells_its_caller_and_the_worker_goes_on(
+    project: WorkerProject, task: str, args: tuple[int, ...], message: str
+) -> None:
+    worker = project.start_ready()
+    with pytest.raises(JobFailed, match=message):
+        project.submit(task, *args).result()
+    assert project.submit("echo", 1).result() == [1]
+    assert worker.returncode is None
+
+
+HOOKS = """
+@hooks.on_start
+def start(worker): note(f"start {worker.program} {worker.queues}")
+
+@hooks.before_job
+def before(job): note(f"before {job.task.name.rpartition('.')[2]} {job.args}")
+
+@hooks.after_job
+def broken(): raise ValueError("this hook is broken")
+
+@hooks.after_job
+def after(job, outcome): note(f"after {type(outcome).__name__}")
+"""
+
+ELSEWHERE = """
+from PACKAGE.gearman_workers.worker_foo import note
+def early(): note("early")
+def late(): note("late")
+"""
+
+
+def test_hooks__run_in_order_and_one_that_raises_stops_none(
+    tmp_path: Path, job_server: JobServer
+) -> None:
+    project = WorkerProject(tmp_path, job_server.address, more=HOOKS)
+    project.write("signals.py", ELSEWHERE.replace("PACKAGE", project.package))
+    with (tmp_path / "gearfleet.toml").open("a") as toml:
+        toml.write(f"[hooks]\nbefore_job = ['{project.package}.signals.early']\n")
+        toml.write(f"on_shutdown = ['{project.package}.signals:late']\n")
+    worker = project.start_ready()
+    assert project.submit("echo", 1).result() == [1]
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert project.diary == [
+        "start worker_foo ('bar', 'foo')",
+        "early",
+        "before echo (1,)",
+        "echo (1,)",
+        "after Completed",
+        "goodbye SIGTERM",
+        "late",
+    ]
+    assert "worker_foo.broken raised ValueError" in worker.output()
+    project.close()
+
+
+def test_hooks__named_wrongly_in_the_settings_are_a_configuration_error(
+    tmp_path: Path, gearmand: JobServer
+) -> None:
+    project = WorkerProject(
+        tmp_path, gearmand.address, hooks="[hooks]\non_start = ['nowhere.at_all']\n"
+    )
+    worker = project.start()
+    assert worker.wait() == 78
+    assert "'hooks.on_start': 'nowhere.at_all' cannot be used" in worker.output()
+    project.close()
+
+
+@pytest.mark.parametrize("kind", ["gearmand", "embedded"])
+def test_worker__may_be_started_before_the_job_server(tmp_path: Path, kind: str) -> None:
+    server = JobServer(kind)
+    project = WorkerProject(tmp_path, server.address)
+    worker = project.start()
+    worker.wait_for_output("cannot be reached")
+    try:
+        server.start()
+        worker.wait_for_output("is back")
+        assert project.submit("echo", 1).result() == [1]
+        assert worker.output().count("cannot be reached") == 1
+    finally:
+        project.close()
+        server.close()
+
+
+def test_worker__serves_again_after_the_job_server_was_killed(
+    tmp_path: Path, own_job_server: JobServer
+) -> None:
+    project = WorkerProject(tmp_path, own_job_server.address)
+    worker = project.start_ready()
+    assert own_job_server.process is not None
+    own_job_server.process.signal(signal.SIGKILL)
+    own_job_server.process.wait()
+    worker.wait_for_output("Lost job server")
+    own_job_server.start()
+    worker.wait_for_output("is back")
+    assert project.submit("echo", 1).result() == [1]
+    project.close()
+
+
+def test_worker__imports_no_more_than_it_needs(tmp_path: Path, gearmand: JobServer) -> None:
+    more = "@hooks.on_start\ndef show(): note(' '.join(sorted({n.partition('.')[0] for n in sys.modules})))\n"
+    project = WorkerProject(tmp_path, gearmand.address, more=more)
+    project.start_ready()
+    imported = set(project.diary[0].split())
+    assert "gearfleet" in imported
+    assert not imported & {"supervisor", "jinja2", "rich", "psutil", "django"}
+    project.close()

@@ -123,11 +123,17 @@ def _rename(staged: Path, target: Path, changes: Changes) -> None:
 
 
 def _restore(before: Path, target: Path, changes: Changes) -> None:
-    for name in changes.added:
-        (target / name).unlink(missing_ok=True)
-    for name in (*changes.changed, *changes.removed):
-        (before / name).replace(target / name)
-    _sync(target)
+    try:
+        for name in changes.added:
+            (target / name).unlink(missing_ok=True)
+        for name in (*changes.changed, *changes.removed):
+            (before / name).replace(target / name)
+        _sync(target)
+    except OSError as error:
+        raise GearfleetError(
+            f"Only some files of {target} were replaced, and putting the others back failed too: "
+            f"{error}. Render again before supervisord reads them"
+        ) from error
 
 
 def _sync(folder: Path) -> None:

@@ -49,7 +49,7 @@ def _lines(program: Program) -> Iterator[tuple[str, str]]:
 def _variables(program: Program) -> Iterator[str]:
     for name in sorted(program.environment):
         with _naming(program, f"environment.{name}"):
-            yield quoting.environment({name: program.environment[name]})
+            yield f"{name}={quoting.variable(program.environment[name])}"
 
 
 def _text(option: str, value: Value) -> str:

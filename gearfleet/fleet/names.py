@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: Every app may have these modules, so their name alone tells nothing.
 GENERIC_WORKERS = ("gearman_jobs", "tasks")
 
+_RULE = "use letters, digits, '_', '.' and '-', a letter or digit first, and not 'all'"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
@@ -77,9 +79,6 @@ def refuse_bad_queues(slots: Iterable[Slot]) -> None:
                 f"Queue '{slot.queue}' of task '{slot.tasks[0]}' cannot name a group of "
                 f"Supervisor; {_RULE}: change it in @task(queue=...)"
             )
-
-
-_RULE = "use letters, digits, '_', '.' and '-', a letter or digit first, and not 'all'"
 
 
 def is_section_name(text: str) -> bool:

@@ -19,6 +19,7 @@ from gearfleet.fleet.names import (
     refuse_unmatched,
     slots_of,
 )
+from gearfleet.fleet.quoting import LOG_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,8 +34,6 @@ KILL_MARGIN = 5
 
 _OWN = frozenset(option.name for option in OWN)
 _PATHS = ("directory", "stdout_logfile", "stderr_logfile")
-#: What Supervisor takes for something else than a path, in any case of letters.
-LOGFILE_WORDS = ("auto", "none", "off", "syslog")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +187,7 @@ def _supervisor_options(context: _Context, options: Resolved) -> dict[str, Value
 
 
 def _path(context: _Context, options: Resolved, option: str, value: str) -> str:
-    if option != "directory" and value.lower() in LOGFILE_WORDS:
+    if option != "directory" and value.lower() in LOG_WORDS:
         return value
     if value.startswith("~"):
         raise ConfigError(

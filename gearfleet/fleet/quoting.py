@@ -7,8 +7,9 @@ to Supervisor 4.3 and POSIX mode after it). Each function here writes one kind
 of value for all its readers, on every supported version, or raises `Refused`.
 
 A ``%`` is literal, save in `log_file` and `process_name`, which may hold
-Supervisor's own expansions. ``%(here)s`` has a fourth reader: an included file has that text
-replaced before anything else, even as ``%%(here)s``, so nothing may contain it.
+Supervisor's own expansions. ``%(here)s`` has a fourth reader: in an included
+file it is replaced before anything else, even as ``%%(here)s``, so no line may
+contain it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _NUMBER = r"%\(process_num\)0?[0-9]{0,2}d"
 _EXPANSION = re.compile(rf"%\((?:program_name|group_name|host_node_name)\)s|{_NUMBER}")
 _LOOKS_EXPANDED = re.compile(r"%\((\w*)\)")
 _PROCESS_NAME = re.compile(rf"(?:[A-Za-z0-9_.-]|{_EXPANSION.pattern})+")
+
+#: What Supervisor takes for something else than a log file's path, in any case of letters.
+LOG_WORDS = ("auto", "none", "off", "syslog")
 
 _OTHER_FILE = "put it into a file that the worker reads"
 
@@ -128,11 +132,6 @@ def variable(value: str) -> str:
         "holds quotes that Supervisor's parsers read differently (both kinds, one at an end, "
         f"or ' with a backslash); {_OTHER_FILE}"
     )
-
-
-def environment(variables: Mapping[str, str]) -> str:
-    """Return the text for ``environment``, sorted by name."""
-    return ",".join(f"{name}={variable(variables[name])}" for name in sorted(variables))
 
 
 def _literal(value: str) -> str:

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ConfigError, InvalidFleet
-from gearfleet.fleet.plan import LOGFILE_WORDS
-from gearfleet.fleet.quoting import expand
+from gearfleet.fleet.quoting import LOG_WORDS, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -175,7 +174,7 @@ def _same(value: Value, names: Mapping[str, str | int]) -> object:
 
 def _logfile(value: Value, names: Mapping[str, str | int]) -> object:
     word = str(value).lower()
-    if word in LOGFILE_WORDS:
+    if word in LOG_WORDS:
         return "Automatic" if word == "auto" else None
     return expand(str(value), names)
 

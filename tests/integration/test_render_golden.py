@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gearfleet.fleet import Fleet, render, render_one, validate
-from tests.support.fleets import fleet
+from tests.support.fleets import fleet, representative
 from tests.support.processes import clean_environment, run
 from tests.support.read_back import read_back
 
@@ -27,27 +27,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 
 @pytest.fixture
 def shop() -> Fleet:
-    return fleet(
-        host="web1",
-        fleet={
-            "name": "shop",
-            "processes": 2,
-            "stdout_logfile": "/tmp/%(program_name)s-%(process_num)02d-100%.log",
-            "stdout_logfile_maxbytes": "10MB",
-            "environment": {"LANG": "C.UTF-8", "MOTTO": 'say "hi", it; costs 5% é'},
-        },
-        queues={"bar": {"processes": 4, "drain_timeout": 120, "umask": "027"}},
-        programs={
-            "worker_foo": {
-                "environment": {"LANG": "it's"},
-                "executable": ["/opt/my tools/run", "50%", "a ; b", "it's", "%(here)s", ""],
-                "autorestart": True,
-                "user": "root",
-                "directory": "/srv/100% shop;#1",
-            }
-        },
-        hosts={"web1": {"programs": {"mail_tasks_nightly": {"processes": 1, "priority": 5}}}},
-    )
+    return representative()
 
 
 def test_golden_files__one_per_program_and_the_groups(shop: Fleet) -> None:
@@ -84,6 +64,25 @@ def test_golden_files__supervisor_4_2_5_reads_the_same(shop: Fleet) -> None:
     answer = run([SYSTEM_PYTHON, "-W", "ignore", script, *golden])
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout) == read_back(*(path.read_text() for path in golden))
+
+
+VALIDATE = """
+import sys
+from pathlib import Path
+from tests.support.fleets import representative
+from gearfleet.fleet import validate
+
+validate(representative(), {path.name: path.read_text() for path in map(Path, sys.argv[1:])})
+"""
+
+
+def test_validate__with_supervisor_4_2_5() -> None:
+    _require_system_supervisor()
+    golden = sorted(GOLDEN.glob("*.conf"))
+    answer = run([SYSTEM_PYTHON, "-W", "ignore", "-c", VALIDATE, *golden])
+    assert answer.returncode == 0, answer.stderr
+    answer = run([SYSTEM_PYTHON, "-W", "ignore", "-c", VALIDATE, *golden[1:]])
+    assert "InvalidFleet" in answer.stderr
 
 
 def _require_system_supervisor() -> None:

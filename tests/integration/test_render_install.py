@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from pathlib import Path
@@ -126,20 +127,17 @@ def test_install__takes_only_what_was_rendered(tmp_path: Path, files: Mapping[st
         install(files, tmp_path)
 
 
-class Breaks:
-    """Lets file operations pass and fails at one, as a full or broken disk would."""
+def break_disk(patch: pytest.MonkeyPatch, name: str, *, after: int, times: float = 1) -> None:
+    """Let `after` calls of a file operation pass, and `times` calls fail after them."""
+    real = getattr(Path, name)
+    calls = itertools.count()
 
-    def __init__(self, name: str, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.left = after
-        real = getattr(Path, name)
+    def broken(path: Path, *args: object, **kwargs: object) -> object:
+        if after <= next(calls) < after + times:
+            raise OSError(28, "No space left on device", str(path))
+        return real(path, *args, **kwargs)
 
-        def fails_once(path: Path, *args: object, **kwargs: object) -> object:
-            self.left -= 1
-            if self.left == -1:
-                raise OSError(28, "No space left on device", str(path))
-            return real(path, *args, **kwargs)
-
-        monkeypatch.setattr(Path, name, fails_once)
+    patch.setattr(Path, name, broken)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +149,17 @@ def test_install__that_fails_in_the_middle_leaves_all_as_it_was(
 ) -> None:
     install(FILES, tmp_path)
     with monkeypatch.context() as patch:
-        Breaks(operation, after, patch)
+        break_disk(patch, operation, after=after)
         with pytest.raises(GearfleetError, match=r"No space left on device. Nothing was changed"):
             install(OTHERS, tmp_path)
     assert content(tmp_path) == FILES
+
+
+def test_install__that_cannot_be_undone_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(FILES, tmp_path)
+    break_disk(monkeypatch, "replace", after=2, times=float("inf"))
+    with pytest.raises(GearfleetError, match="Only some files") as raised:
+        install(OTHERS, tmp_path)
+    assert "Nothing was changed" not in str(raised.value)

@@ -124,12 +124,12 @@ def _share_dependencies(env: Path) -> None:
 
 
 def _pip_install(environment: Installed, distributions: Distributions) -> None:
-    what = {
+    ways: dict[str, list[str | Path]] = {
         "wheel": [distributions.wheel],
         "sdist": [distributions.sdist],
         "editable": ["--editable", distributions.checkout],
-    }[environment.kind]
+    }
     pip = [sys.executable, "-m", "pip", "--python", environment.bin / "python", "install"]
     options = ["--no-deps", "--no-index", "--no-build-isolation", "--ignore-installed", "--quiet"]
-    answer = run([*pip, *options, *what], env=clean_environment(PYTHONPATH=""))
+    answer = run([*pip, *options, *ways[environment.kind]], env=clean_environment(PYTHONPATH=""))
     assert answer.returncode == 0, answer.stderr

@@ -69,3 +69,28 @@ def fleet(
 
 #: One program, for tests of its values.
 ONE = {"shop.gearman_workers.worker_foo": {"greet": "foo"}}
+
+
+def representative() -> Fleet:
+    """Return the fleet of the golden files: every kind of value, some of them odd."""
+    return fleet(
+        host="web1",
+        fleet={
+            "name": "shop",
+            "processes": 2,
+            "stdout_logfile": "/tmp/%(program_name)s-%(process_num)02d-100%.log",
+            "stdout_logfile_maxbytes": "10MB",
+            "environment": {"LANG": "C.UTF-8", "MOTTO": 'say "hi", it; costs 5% é'},
+        },
+        queues={"bar": {"processes": 4, "drain_timeout": 120, "umask": "027"}},
+        programs={
+            "worker_foo": {
+                "environment": {"LANG": "it's"},
+                "executable": ["/opt/my tools/run", "50%", "a ; b", "it's", "%(here)s", ""],
+                "autorestart": True,
+                "user": "root",
+                "directory": "/srv/100% shop;#1",
+            }
+        },
+        hosts={"web1": {"programs": {"mail_tasks_nightly": {"processes": 1, "priority": 5}}}},
+    )

@@ -1,7 +1,7 @@
 """Every exception that gearfleet raises on purpose.
 
 The docstring of a class is its default message. ``exit_code`` is what a
-command ends with when the exception reaches it (DESIGN.md, "Exit codes").
+command ends with when the exception reaches it (docs/reference/exit-codes.md).
 
     GearfleetError
       + UsageError                      a wrong name or option on the command line

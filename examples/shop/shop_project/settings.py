@@ -12,6 +12,7 @@ SHOP_DATA.mkdir(parents=True, exist_ok=True)
 SECRET_KEY = "an example has no secrets"
 DEBUG = False
 USE_TZ = True
+TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -21,19 +20,23 @@ BACKGROUND = (("shop.worker_bar.thumbnail", "thumbnail"), ("shop.worker_foo.invo
 FOREGROUND = (("post.worker_bar2.confirm", "confirm"),)
 #: A pause after each submit, so that jobs flow for as long as a restart takes.
 PAUSE = 0.05
+#: More jobs than this do not wait: a slow machine shall not work through a backlog for minutes.
+BACKLOG = 40
 
 
 class Load:
-    """Jobs in flow: who submitted what, and what went wrong.
+    """Jobs in flow: who submitted what, how often it was done, and what went wrong.
 
     Every job is known by the line that its task writes into the ledger, such
     as ``thumbnail 12``; no two jobs have the same.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, ledger: Path) -> None:
         self.submitted: list[str] = []
         self.failures: list[str] = []
         self._client = client
+        self._ledger = ledger
+        self._done = 0
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._customer, args=(jobs, wait), daemon=True)
@@ -51,18 +54,30 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def times_done(self) -> Counter[str]:
+        """Return how often each job stands in the ledger, as far as it does."""
+        wanted = set(self.submitted)
+        exists = self._ledger.exists()
+        lines = self._ledger.read_text(encoding="utf-8").splitlines() if exists else []
+        counts = Counter(line for line in lines if line in wanted)
+        self._done = len(counts)
+        return counts
+
     def _customer(self, jobs: Iterator[tuple[str, str, int]], wait: bool) -> None:
-        while not self._stop.is_set():
-            task, entry, order = next(jobs)
-            try:
-                if wait:
-                    self._client.submit(task, order)
-                else:
-                    self._client.delay(task, order)
-            except GearfleetError as error:
-                self.failures.append(f"{entry} {order}: {error}")
-            self.submitted.append(f"{entry} {order}")
-            time.sleep(PAUSE)
+        while not self._stop.wait(PAUSE):
+            if len(self.submitted) - self._done < BACKLOG:
+                self._submit(*next(jobs), wait=wait)
+
+    def _submit(self, task: str, entry: str, order: int, *, wait: bool) -> None:
+        job = f"{entry} {order}"
+        self.submitted.append(job)
+        try:
+            if wait:
+                self._client.submit(task, order)
+            else:
+                self._client.delay(task, order)
+        except GearfleetError as error:
+            self.failures.append(f"{job}: {error}")
 
 
 def _orders(tasks: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str, int]]:
@@ -70,10 +85,3 @@ def _orders(tasks: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str, int]
     for order in itertools.count(1):
         for task, entry in tasks:
             yield task, entry, order
-
-
-def times_done(ledger: Path, jobs: list[str]) -> Counter[str]:
-    """Return how often each of `jobs` stands in the ledger."""
-    wanted = set(jobs)
-    lines = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
-    return Counter(line for line in lines if line in wanted)

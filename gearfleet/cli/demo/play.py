@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from gearfleet.cli.demo.load import Load, times_done
+from gearfleet.cli.demo.load import Load
 from gearfleet.cli.demo.stage import Stage
 from gearfleet.errors import EXIT_FAILED
 
@@ -109,18 +109,18 @@ class _Sampler:
 
 def _restart_under_load(stage: Stage, control: Supervisor, jobs: int, output: Output) -> Score:
     began = time.monotonic()
-    load = Load(_client(stage.servers))
+    load = Load(_client(stage.servers), stage.ledger)
     before = _pids(control)
-    with _Sampler(control_of(stage)) as sampler, _Bar(output, jobs) as bar:
+    with _Sampler(stage.control()) as sampler, _Bar(output, jobs) as bar:
         load.start()
         try:
-            _wait(lambda: bar.show(load, stage) >= jobs // 4, FINISH_TIMEOUT)
+            _wait(lambda: bar.show(load) >= jobs // 4, FINISH_TIMEOUT)
             status = _restart(stage, load, bar)
-            _wait(lambda: bar.show(load, stage) >= jobs, FINISH_TIMEOUT)
+            _wait(lambda: bar.show(load) >= jobs, FINISH_TIMEOUT)
         finally:
             load.stop()
-        _wait(lambda: bar.show(load, stage) >= len(load.submitted), FINISH_TIMEOUT)
-    counts = times_done(stage.ledger, load.submitted)
+        _wait(lambda: bar.show(load) >= len(load.submitted), FINISH_TIMEOUT)
+    counts = load.times_done()
     return Score(
         submitted=len(load.submitted),
         done=len(counts),
@@ -142,19 +142,12 @@ def _restart(stage: Stage, load: Load, bar: _Bar) -> int:
     try:
         for line in command.stdout:
             bar.say(line.rstrip())
-            bar.show(load, stage)
+            bar.show(load)
         return command.wait()
     finally:
         if command.poll() is None:
             command.send_signal(signal.SIGINT)  # it leaves nothing stopped
             command.wait()
-
-
-def control_of(stage: Stage) -> Supervisor:
-    """Return a connection to the stage's supervisord for a thread of its own."""
-    from gearfleet.supervisor.control import Supervisor
-
-    return Supervisor.from_config(stage.config)
 
 
 def _client(servers: str) -> Client:
@@ -198,13 +191,11 @@ class _Bar:
     def __exit__(self, *failure: object) -> None:
         self._progress.stop()
 
-    def show(self, load: Load, stage: Stage) -> int:
+    def show(self, load: Load) -> int:
         """Bring the bar up to date and return how many jobs are done."""
-        submitted = list(load.submitted)
-        done = len(times_done(stage.ledger, submitted))
-        self._progress.update(
-            self._task, completed=done, total=max(self._jobs, len(submitted)), refresh=True
-        )
+        done = len(load.times_done())
+        total = max(self._jobs, len(load.submitted))
+        self._progress.update(self._task, completed=done, total=total, refresh=True)
         return done
 
     def say(self, line: str) -> None:

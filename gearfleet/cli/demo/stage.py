@@ -125,15 +125,22 @@ class Stage:
         self.config.write_text(SUPERVISORD_CONF.format(folder=self.folder) + sections)
 
     def start_supervisord(self) -> Supervisor:
-        """Start supervisord; return it once every process is RUNNING."""
-        from gearfleet.supervisor.control import Supervisor
-
+        """Start supervisord; return it once every process is RUNNING and registered."""
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.config)]
         self.show("supervisord", "-c", str(self.config))
         self._start("supervisord", command)
-        control = Supervisor.from_config(self.config)
+        control = self.control()
         self._wait_for(lambda: _all_running(control), "all processes to be RUNNING")
+        self._wait_for(
+            lambda: _all_registered(control, self.servers), "all workers to be registered"
+        )
         return control
+
+    def control(self) -> Supervisor:
+        """Return a new connection to supervisord; a thread needs one of its own."""
+        from gearfleet.supervisor.control import Supervisor
+
+        return Supervisor.from_config(self.config)
 
     def supervisorctl(self, *words: str) -> subprocess.Popen[str]:
         """Start supervisorctl; its output is read from the process's stdout."""
@@ -226,6 +233,14 @@ def _quietly(condition: Callable[[], T]) -> T | None:
 def _all_running(control: Supervisor) -> bool:
     processes = control.processes()
     return bool(processes) and all(process.state.name == "RUNNING" for process in processes)
+
+
+def _all_registered(control: Supervisor, servers: str) -> bool:
+    from gearfleet.config import split_list
+    from gearfleet.supervisor.registrations import ask
+
+    registered = {worker.pid for worker in ask(split_list(servers), lambda event: None)()}
+    return registered >= {process.pid for process in control.processes()}
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

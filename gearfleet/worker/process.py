@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ALL_QUEUES = "*"
-#: gearmand cuts a longer client id at 127 bytes; the host's name is what may be long.
-_MAX_PART = 40
+#: Of host, program and release in the client id, so that the whole never has
+#: more than the 127 bytes at which gearmand cuts it.
+_MAX_PART = 35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,11 @@ LAST_CALL = 3.0
 #: Seconds between two calls to the main thread while it has not heard.
 _CALL_AGAIN = 0.05
 
+_DRAINING_A_JOB = (
+    "Draining: 1 job in hand, up to %g s. "
+    "Press Ctrl-C again to stop now; it will run again elsewhere."
+)
+
 # Bytes that the main thread sends to the ladder's; signals end at 64.
 _END, _HOOKS = 254, 255
 
@@ -110,9 +115,9 @@ class StopLadder:
     def __enter__(self) -> StopLadder:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
+        self._handlers = _Handlers(self._writer.fileno(), self._raise_if_due)
         self._thread = threading.Thread(target=self._watch, name="stop ladder", daemon=True)
         self._thread.start()
-        self._handlers = _Handlers(self._writer.fileno(), self._raise_if_due)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -207,16 +212,13 @@ class StopLadder:
     def _start_draining(self, name: str) -> None:
         self._rung, self.reason = Rung.DRAINING, name
         self._deadline = time.monotonic() + self._limits.drain_timeout
-        in_hand = 1 if self._phase is Phase.JOB else 0
         self._drain()
-        logger.info(
-            "Draining: 1 job in hand, up to %g s. "
-            "Press Ctrl-C again to stop now; it will run again elsewhere."
-            if in_hand
-            else "Draining: no job in hand.",
-            *((self._limits.drain_timeout,) if in_hand else ()),
-            extra={"action": "worker_draining", "reason": name, "in_hand": in_hand},
-        )
+        in_hand = 1 if self._phase is Phase.JOB else 0
+        extra = {"action": "worker_draining", "reason": name, "in_hand": in_hand}
+        if in_hand:
+            logger.info(_DRAINING_A_JOB, self._limits.drain_timeout, extra=extra)
+        else:
+            logger.info("Draining: no job in hand.", extra=extra)
 
     def _interrupt(self, why: str) -> None:
         grace = self._limits.interrupt_grace

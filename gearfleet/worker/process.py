@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import ConfigError, JobInterrupted, LocalProtocolError, UnknownName
+from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
 from gearfleet.gearman.worker import GearmanWorker
 from gearfleet.tasks.failure import encode_failure
 from gearfleet.tasks.naming import function_name
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ALL_QUEUES = "*"
-#: Of host, program and release in the client id, so that the whole never has
-#: more than the 127 bytes at which gearmand cuts it.
-_MAX_PART = 35
+#: A host's name has at most 64 bytes, and gearmand cuts a client id at 127.
+_MAX_HOST, _MAX_PROGRAM = 64, 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +127,18 @@ def tasks_by_function(
 
 
 def client_id(program: str) -> str:
-    """Return how the job servers show this process: host, program, pid and release."""
-    release = os.environ.get("GEARFLEET_RELEASE", "")
-    parts = (socket.gethostname(), program, str(os.getpid()), release)
-    return "/".join(["gearfleet", *(_one_word(part) for part in parts)])
+    """Return how the job servers show this process: host, program, pid and release.
+
+    The release is cut where a client id would be too long for gearmand.
+    """
+    host = _one_word(socket.gethostname())[:_MAX_HOST]
+    release = _one_word(os.environ.get("GEARFLEET_RELEASE", ""))
+    known = f"gearfleet/{host}/{_one_word(program)[:_MAX_PROGRAM]}/{os.getpid()}/"
+    return known + release[: MAX_CLIENT_ID_BYTES - len(known)]
 
 
 def _one_word(part: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.:+@-]", "-", part)[:_MAX_PART] or "-"
+    return re.sub(r"[^A-Za-z0-9_.:+@-]", "-", part) or "-"
 
 
 def _work(

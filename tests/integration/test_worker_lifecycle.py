@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import multiprocessing
 import os
@@ -88,6 +89,21 @@ def test_first_signal__while_idle_says_that_there_is_nothing_to_wait_for(
         send()
         wait_for(lambda: caplog.records, "the line that says so")
     assert caplog.messages == ["Draining: no job in hand."]
+
+
+def test_first_signal__is_answered_while_a_library_holds_the_main_thread(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="gearfleet")
+    with stage.ladder() as ladder, ladder.job():
+        sender = threading.Timer(0.05, send)
+        sender.start()
+        # OpenSSL lets go of the GIL, and looks at no signal, for about a second.
+        hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 2_000_000)
+        returned = time.time()
+        sender.join()
+    (record,) = caplog.records
+    assert record.created < returned - 0.1
 
 
 def test_second_signal__raises_in_the_task(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ from gearfleet.cli.logs import log_to_stderr
 from gearfleet.cli.project import load_project
 from gearfleet.contrib.django.management.verbs import VerbCommand
 from gearfleet.tasks import load_worker
+from gearfleet.worker.lifecycle import stoppable
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -33,10 +34,11 @@ class Command(VerbCommand):
 def work(args: Namespace, output: Output) -> int:
     """Serve one worker module, telling its queues and tasks before and its end after."""
     log_to_stderr(output.verbosity)
-    project = load_project(args)
-    module = load_worker(project.apps, args.app_name, args.worker_name)
-    output.text(announcement(module, args.queue_name))
-    code = worker.serve_module(module, project.settings, args)
+    with stoppable():
+        project = load_project(args)
+        module = load_worker(project.apps, args.app_name, args.worker_name)
+        output.text(announcement(module, args.queue_name))
+        code = worker.serve_module(module, project.settings, args)
     output.text(f"{args.worker_name} get interrupted, exiting...\n")
     return code
 

@@ -39,7 +39,7 @@ DOORS = {
 }
 
 
-@pytest.fixture(params=DOORS)
+@pytest.fixture(params=["gearman_worker", "gearfleet"])
 def door(request: pytest.FixtureRequest) -> Callable[[Project], list[str]]:
     """Each way to start a worker: they must be the same code."""
     return DOORS[request.param]
@@ -90,6 +90,7 @@ def test_worker__serves_its_module_and_ends_with_0(
     assert worker.wait() == 0
 
 
+@pytest.mark.parametrize("door", DOORS, indirect=True)
 def test_worker__serves_only_the_queue(
     door: Callable[[Project], list[str]],
     project: Project,

@@ -64,10 +64,14 @@ def test_cli__client_of_our_worker(
 
 def test_cli__worker_of_our_client(cat: Process, embedded: JobServer, function: str) -> None:
     with Peer(embedded) as client:
-        handles = [client.submit(function, b"%d" % n, command=C.SUBMIT_JOB) for n in range(3)]
-        received = [client.receive() for _ in handles]
-        data = {packet.args[0]: packet.args[1] for packet in received}
-        assert data == {handle: b"%d" % n for n, handle in enumerate(handles)}
+        for data in (b"one", b"", b"three"):
+            handle = client.submit(function, data, command=C.SUBMIT_JOB)
+            received = [client.receive()]
+            while received[-1].command is C.WORK_DATA:
+                received.append(client.receive())
+            assert received[-1].command is C.WORK_COMPLETE
+            assert b"".join(packet.args[1] for packet in received) == data
+            assert {packet.args[0] for packet in received} == {handle}
 
 
 def test_cli__background(gearman: list[str], embedded: JobServer, function: str) -> None:

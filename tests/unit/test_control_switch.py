@@ -172,3 +172,13 @@ def test_start__one_that_is_gone_is_a_failure() -> None:
     del fleet.members[1]
     fleet.look(starting)
     assert [failed.name for failed in starting.result().failed] == [B]
+
+
+def test_start__waits_for_one_that_supervisord_starts_already() -> None:
+    fleet = a_fleet()
+    fleet.put(A, State.STARTING)
+    starting = Starting([A], clock=fleet.clock)
+    assert fleet.look(starting) == ((), ())
+    fleet.up(A)
+    fleet.look(starting)
+    assert [started.name for started in starting.result().changed] == [A]

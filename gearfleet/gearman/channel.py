@@ -95,7 +95,9 @@ class Channel:
                 f"Job server {self.address} took the connection and said nothing for {timeout:.1f} s"
             )
         if self.lost is not None:
-            raise self.lost
+            raise errors.ConnectionError(
+                f"Job server {self.address} ended the connection at once: {self.lost}"
+            )
 
     def submit(
         self, request: GearmanJobRequest, packet: bytes, *, deadline: float | None = None

@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gearfleet import errors
 from gearfleet.gearman.addresses import parse_all
-from gearfleet.gearman.backoff import Backoff
-from gearfleet.gearman.channel import HEARTBEAT_INTERVAL, HEARTBEAT_LIMIT, Channel
+from gearfleet.gearman.channel import HEARTBEAT_INTERVAL, HEARTBEAT_LIMIT
 from gearfleet.gearman.connection import Unwritten
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
 from gearfleet.gearman.encoding import DataEncoder, NoopEncoder, encode_with
@@ -38,6 +36,7 @@ from gearfleet.gearman.jobs import (
     to_text,
 )
 from gearfleet.gearman.protocol import Command, encode
+from gearfleet.gearman.servers import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gearfleet.gearman.addresses import Address, AddressLike
+    from gearfleet.gearman.channel import Channel
 
 _SUBMIT = {
     (PRIORITY_NONE, False): Command.SUBMIT_JOB,
@@ -89,7 +89,7 @@ class GearmanClient:
         """
         addresses = parse_all(host_list)
         self._limits = (connect_timeout, heartbeat_interval, heartbeat_limit)
-        self._servers = [_Server(address, *self._limits) for address in addresses]
+        self._servers = [Server(address, *self._limits) for address in addresses]
         self._turn = itertools.count()
         self._unique_bytes = min(max(random_unique_bytes, 8), 24)
         self._unique_start = os.urandom(self._unique_bytes).hex()
@@ -288,10 +288,9 @@ class GearmanClient:
             try:
                 channel.submit(request, packet, deadline=deadline)
             except Unwritten:
-                request.reset()
                 raise
             except errors.ConnectionError:
-                pass  # begun: the request is marked as lost
+                pass  # begun, so it goes nowhere else; the request is marked as lost
 
         return self._first_that_takes(write, deadline)
 
@@ -328,7 +327,7 @@ class GearmanClient:
             f"No job server can be reached: {'; '.join(reasons) or 'none was given'}"
         )
 
-    def _candidates(self) -> Iterable[_Server]:
+    def _candidates(self) -> Iterable[Server]:
         """Return the job servers in the order to try: in turn, those that failed lately last."""
         servers = self._servers
         if len(servers) < 2:
@@ -377,75 +376,9 @@ class GearmanClient:
         for server in inherited:
             if server.current is not None:
                 server.current.abandon()
-            self._servers.append(_Server(server.address, *self._limits))
+            self._servers.append(Server(server.address, *self._limits))
         self._unique_start = os.urandom(self._unique_bytes).hex()
         self._pid = os.getpid()
-
-
-class _Server:
-    """One job server of the list: its connection, and how long to avoid it."""
-
-    def __init__(
-        self, address: Address, connect_timeout: float, interval: float, limit: float
-    ) -> None:
-        self.address = address
-        self.current: Channel | None = None
-        self.avoid_until = 0.0
-        self._connect_timeout = connect_timeout
-        self._heartbeat = {"heartbeat_interval": interval, "heartbeat_limit": limit}
-        self._backoff = Backoff()
-        self._connecting = threading.Lock()
-
-    def write(self, write: Callable[[Channel], None], deadline: float | None) -> Channel:
-        """Call `write` with a connection that takes it, and return that.
-
-        Raises:
-            errors.ConnectionError: nothing was written; with the address and the reason.
-        """
-        channel = self.channel(deadline)
-        try:
-            write(channel)
-        except Unwritten:
-            # The job server closed it while nobody looked; that one may be back.
-            channel = self.channel(deadline)
-            write(channel)
-        return channel
-
-    def channel(self, deadline: float | None) -> Channel:
-        """Return the connection, made now if there is none.
-
-        Raises:
-            errors.ConnectionError: with the address and the reason.
-        """
-        channel = self.current
-        if channel is not None and channel.lost is None:
-            return channel
-        timeout = self._connect_timeout
-        if deadline is not None:
-            timeout = min(timeout, max(0.001, deadline - time.monotonic()))
-        if not self._connecting.acquire(timeout=timeout):
-            raise errors.ConnectionError(f"Another thread is still connecting to {self.address}")
-        try:
-            if self.current is None or self.current.lost is not None:
-                self.current = self._open(timeout)
-            return self.current
-        finally:
-            self._connecting.release()
-
-    def _open(self, timeout: float) -> Channel:
-        try:
-            channel = Channel.open(self.address, timeout=timeout, **self._heartbeat)
-        except errors.ConnectionError:
-            self.avoid_until = time.monotonic() + self._backoff.failed()
-            raise
-        self._backoff.succeeded()
-        self.avoid_until = 0.0
-        return channel
-
-    def close(self) -> None:
-        if self.current is not None:
-            self.current.close()
-            self.current = None
 
 
 def _is_accepted(request: GearmanJobRequest) -> bool:

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 64 * 1024
 _BIG_CHUNK_BYTES = 1024 * 1024
+# As ints: the enum's operators cost as much as the system call.
+_SEND = int(socket.MSG_NOSIGNAL)
+_MORE_FOLLOWS = int(socket.MSG_NOSIGNAL | getattr(socket, "MSG_MORE", 0))
 
 
 class Registration(Protocol):
@@ -113,13 +116,17 @@ class Link:
         if mask & selectors.EVENT_WRITE:
             self.flush(now)
 
-    def flush(self, now: float, flags: int = 0) -> None:
-        """Send what the job server takes of it; the rest goes when there is room."""
+    def flush(self, now: float, *, more_follows: bool = False) -> None:
+        """Send what the job server takes of it; the rest goes when there is room.
+
+        If `more_follows`, the kernel waits for that up to 200 ms, and sends then
+        in any case, even if this process is stuck or killed by then.
+        """
         machine, sock = self.machine, self._socket
         if machine is None or sock is None or not machine.outgoing:
             return
         try:
-            sent = sock.send(machine.outgoing, flags | socket.MSG_NOSIGNAL)
+            sent = sock.send(machine.outgoing, _MORE_FOLLOWS if more_follows else _SEND)
         except BlockingIOError:
             sent = 0
         except OSError as error:

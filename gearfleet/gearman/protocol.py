@@ -167,15 +167,24 @@ class Packet(NamedTuple):
         return f"<{self.command.name}({shown})>"
 
 
-#: For each command: how many arguments, and which of them are no "data", with their limits.
-_CHECKS: dict[Command, tuple[int, tuple[tuple[int, str, int], ...]]] = {
-    command: (
+_NO_LIMIT = MAX_BODY_BYTES
+
+
+class _Shape(NamedTuple):
+    """What `encode` checks of a command, computed once."""
+
+    arity: int
+    limits: tuple[int, ...]
+    has_data: bool
+    function_at: int | None
+
+
+_SHAPES = {
+    command: _Shape(
         len(names),
-        tuple(
-            (index, name, _LIMITS.get(name, MAX_BODY_BYTES))
-            for index, name in enumerate(names)
-            if name != "data"
-        ),
+        tuple(_LIMITS.get(name, _NO_LIMIT) for name in names),
+        "data" in names,
+        names.index("function") if "function" in names else None,
     )
     for command, names in ARGUMENTS.items()
 }
@@ -189,33 +198,42 @@ def encode(command: Command, *args: bytes, response: bool = False) -> bytes:
             stand, a name that is too long or holds white space, a body over
             `MAX_BODY_BYTES`.
     """
-    count, checks = _CHECKS[command]
+    count, limits, has_data, function_at = _SHAPES[command]
     if len(args) != count:
         raise LocalProtocolError(f"{command.name} takes {count} arguments, got {len(args)}")
-    for index, name, limit in checks:
-        arg = args[index]
-        if len(arg) > limit or b"\0" in arg:
-            raise _refusal(command, name, limit, arg)
-        if name == "function":
-            check_function_name(arg)
-        elif name == "client_id" and len(arg.split()) != 1:
-            raise LocalProtocolError(f"A client id is one word without white space, got {arg!r}")
-    size = sum(map(len, args)) + max(0, count - 1)
-    if size > MAX_BODY_BYTES:
-        raise LocalProtocolError(
-            f"{command.name} of {size} bytes is over the limit of {MAX_BODY_BYTES}; "
-            "store the data elsewhere and send a reference to it"
-        )
-    header = _HEADER.pack(RESPONSE_MAGIC if response else REQUEST_MAGIC, command, size)
-    # One join, so that a big payload is copied once.
-    return b"\0".join((header + args[0], *args[1:])) if args else header
+    for arg, limit in zip(args, limits, strict=True):
+        if len(arg) > limit:
+            raise _too_long(command, args)
+    if function_at is not None:
+        check_function_name(args[function_at])
+    elif command is Command.SET_CLIENT_ID and len(args[0].split()) != 1:
+        raise LocalProtocolError(f"A client id is one word without white space, got {args[0]!r}")
+    body = b"\0".join(args)
+    names_end = len(body) - len(args[-1]) if has_data else len(body)
+    # Each NUL before the data has to be one of our separators.
+    if count and body.count(0, 0, names_end) != count - 1:
+        raise _holds_nul(command, args)
+    if len(body) > MAX_BODY_BYTES:
+        raise _too_long(command, args)
+    return _HEADER.pack(RESPONSE_MAGIC if response else REQUEST_MAGIC, command, len(body)) + body
 
 
-def _refusal(command: Command, name: str, limit: int, arg: bytes) -> LocalProtocolError:
-    if len(arg) > limit:
-        return LocalProtocolError(
-            f"The {name} of {command.name} is {len(arg)} bytes long, {limit} are allowed: {arg!r}"
-        )
+def _too_long(command: Command, args: tuple[bytes, ...]) -> LocalProtocolError:
+    for name, arg in zip(ARGUMENTS[command], args, strict=True):
+        limit = _LIMITS.get(name, _NO_LIMIT)
+        if name != "data" and len(arg) > limit:
+            return LocalProtocolError(
+                f"The {name} of {command.name} is {len(arg)} bytes long, {limit} are allowed: {arg!r}"
+            )
+    return LocalProtocolError(
+        f"{command.name} of {sum(map(len, args))} bytes is over the limit of {MAX_BODY_BYTES}; "
+        "store the data elsewhere and send a reference to it"
+    )
+
+
+def _holds_nul(command: Command, args: tuple[bytes, ...]) -> LocalProtocolError:
+    named = zip(ARGUMENTS[command], args, strict=True)
+    name, arg = next((name, arg) for name, arg in named if name != "data" and b"\0" in arg)
     return LocalProtocolError(f"The {name} of {command.name} contains a NUL byte: {arg!r}")
 
 
@@ -281,11 +299,13 @@ class PacketReader:
                 the limit. The connection cannot be used any more.
             UnknownCommandError: a command number that does not exist.
         """
-        if not self._has(HEADER_BYTES):
-            if self._has(1):
+        data, start = self._data, self._offset
+        if len(data) - start < HEADER_BYTES:
+            if not self._has(HEADER_BYTES):
                 self._refuse_early()
-            return None
-        magic, number, size = _HEADER.unpack_from(self._data, self._offset)
+                return None
+            data, start = self._data, self._offset
+        magic, number, size = _HEADER.unpack_from(data, start)
         if magic != self._magic:
             raise ProtocolError(f"Expected {self._magic!r} at the start of a packet, got {magic!r}")
         known = _COMMANDS.get(number)
@@ -296,18 +316,20 @@ class PacketReader:
             raise ProtocolError(
                 f"{command.name} of {size} bytes is over the limit of {self._max_body}"
             )
-        if not self._has(HEADER_BYTES + size):
-            return None
-        start = self._offset + HEADER_BYTES
-        self._offset = end = start + size
+        begin = start + HEADER_BYTES
+        if len(data) < begin + size:
+            if not self._has(HEADER_BYTES + size):
+                return None
+            data, begin = self._data, self._offset + HEADER_BYTES
+        self._offset = end = begin + size
         if count == 0:
             return Packet(command)
-        args = self._data[start:end].split(b"\0", count - 1)
+        args = tuple(data[begin:end].split(b"\0", count - 1))
         if len(args) != count:
             raise ProtocolError(
                 f"{command.name} has {count} arguments, got {len(args)}: {args!r:.80}"
             )
-        return Packet(command, tuple(args))
+        return Packet(command, args)
 
     def next_line(self, max_bytes: int = 8191) -> bytes | None:
         """Return the next text line without its line end, or None until there is one.

@@ -77,6 +77,9 @@ class ClientSession:
         for item in reversed(owed):
             if self._owed and self._owed[-1] is item:
                 self._owed.pop()
+            if isinstance(item, GearmanJobRequest):
+                item.reset()
+                item.connection_attempts -= 1
 
     def receive(self, packet: Packet) -> None:
         """Give a packet to the request that it is for.

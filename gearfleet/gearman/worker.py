@@ -149,9 +149,12 @@ class GearmanWorker:
             poll_timeout: the longest time in seconds between two calls of `after_poll`.
 
         Raises:
+            ServerUnavailable: the worker was made without job servers.
             BaseException: what a callback raised that is no Exception. The job
                 server then gives the job to another worker.
         """
+        if not self._addresses:
+            raise errors.ServerUnavailable("This worker was given no job server")
         self._open()
         try:
             going_on = not self._is_stopping
@@ -329,9 +332,10 @@ class GearmanWorker:
 
     def _is_flushing(self, now: float) -> bool:
         """Whether a result is on its way out, which a long job would hold up."""
-        return any(
-            link.blocked_at is not None and now - link.blocked_at < _STALL for link in self._links
-        )
+        for link in self._links:
+            if link.blocked_at is not None and now - link.blocked_at < _STALL:
+                return True
+        return False
 
     def _run(self, job: GearmanJob) -> None:
         try:
@@ -356,11 +360,9 @@ class GearmanWorker:
             return
         link.machine.finished_job(now)
         if is_short and self._hand and self._hand[0].connection is link:
-            # The kernel adds what follows within 200 ms and then sends in any
-            # case, even if the next job takes long or this process is killed.
             if link.machine.wanted_grabs and not (self._is_quiet or self._is_stopping):
                 link.machine.grab(1, now)
-            link.flush(now, socket.MSG_MORE)
+            link.flush(now, more_follows=True)
         else:
             self._hand_out_grabs(now)
 
@@ -374,27 +376,25 @@ class GearmanWorker:
 
     def _finish(self, job: GearmanJob, command: Command, *data: bytes) -> None:
         """Queue the one final packet of a job."""
-        if job.is_finished:
-            logger.debug("%r is not ours any more, or has ended: no %s", job, command.name)
-            return
-        assert job.handle is not None
-        link: Link = job.connection
-        assert link.machine is not None
-        link.machine.outgoing += encode(command, to_bytes(job.handle), *data)
-        link.jobs.discard(job)
-        job.is_finished = True
+        if self._queue(job, command, *data):
+            job.connection.jobs.discard(job)
+            job.is_finished = True
 
     def _update(
         self, job: GearmanJob, command: Command, *args: bytes, poll_timeout: float | None
     ) -> None:
+        if self._queue(job, command, *args):
+            self._flush_now(job, poll_timeout)
+
+    def _queue(self, job: GearmanJob, command: Command, *args: bytes) -> bool:
         if job.is_finished:
             logger.debug("%r is not ours any more, or has ended: no %s", job, command.name)
-            return
+            return False
         assert job.handle is not None
         link: Link = job.connection
         assert link.machine is not None
         link.machine.outgoing += encode(command, to_bytes(job.handle), *args)
-        self._flush_now(job, poll_timeout)
+        return True
 
     def _flush_now(self, job: GearmanJob, poll_timeout: float | None) -> None:
         """Send; wait only if a slow job server leaves too much of it here."""

@@ -24,12 +24,14 @@ from gearfleet.errors import (
 )
 from gearfleet.gearman import (
     JOB_UNKNOWN,
+    Address,
     GearmanAdminClient,
     GearmanClient,
     GearmanJob,
     GearmanWorker,
     Timing,
 )
+from gearfleet.gearman.dial import connect
 from tests.support.job_servers import JobServer
 from tests.support.ports import free_port
 from tests.support.running import running
@@ -364,6 +366,38 @@ def test_unreachable__error_names_every_address_and_reason() -> None:
         GearmanClient().submit_job("f", b"x")
     with pytest.raises(ServerUnavailable, match="cannot look up"):
         GearmanClient("no.such.host.invalid").submit_job("f", b"x")
+
+
+def test_peer_that_is_no_job_server__unavailable_not_a_crash() -> None:
+    def answer_in_http(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    listener = Listener(answer_in_http)
+    client = GearmanClient([listener.address])
+    with client, pytest.raises(ServerUnavailable, match="HTTP"):
+        client.submit_job("f", b"x", poll_timeout=5)
+    listener.close()
+
+
+def test_sockets__notice_dead_peers_and_keep_the_kernels_buffers(gearmand: JobServer) -> None:
+    with connect(Address.parse(gearmand.address)) as ours, socket.socket() as plain:
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        keepalive = [socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT]
+        assert [ours.getsockopt(socket.IPPROTO_TCP, name) for name in keepalive] == [30, 10, 3]
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+        plain.connect(("127.0.0.1", gearmand.port))
+        buffers = [socket.SO_SNDBUF, socket.SO_RCVBUF]
+        assert [ours.getsockopt(socket.SOL_SOCKET, name) for name in buffers] == [
+            plain.getsockopt(socket.SOL_SOCKET, name) for name in buffers
+        ]
+
+
+def test_localhost__by_name_and_both_families(gearmand: JobServer, function: str) -> None:
+    # ::1 is tried first where the name has it, and refused: gearmand has 127.0.0.1.
+    with GearmanClient([f"localhost:{gearmand.port}"]) as client:
+        assert client.submit_job(function, b"x", background=True).complete
 
 
 def test_silent_server__error_within_the_time_limit() -> None:

@@ -151,7 +151,7 @@ def test_line__longer_than_the_limit_refused() -> None:
         (Command.CAN_DO, (b"",), "1 to 255"),
         (Command.CAN_DO, (b"a b",), "White space"),
         (Command.CAN_DO, (b"a\x7f",), "control byte"),
-        (Command.CAN_DO, (b"a\0b",), "NUL"),
+        (Command.CAN_DO, (b"a\0b",), "control byte"),
         (Command.CAN_DO, (b"x" * (MAX_FUNCTION_BYTES + 1),), "256 bytes long"),
         (Command.SUBMIT_JOB, (b"f", b"u" * 64, b""), "64 bytes long, 63 are allowed"),
         (Command.SUBMIT_JOB, (b"f", b"a\0b", b""), "unique of SUBMIT_JOB contains a NUL"),

@@ -145,6 +145,7 @@ def test_retract__takes_back_what_was_not_written() -> None:
     session.lost(ConnectionError("broke"))
     assert kept.connection_failed
     assert not unwritten.connection_failed
+    assert (unwritten.state, unwritten.connection_attempts) == (JOB_UNKNOWN, 0)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gearfleet import gearman
-from gearfleet.errors import LocalProtocolError, ServerError
+from gearfleet.errors import LocalProtocolError, ServerError, ServerUnavailable
 from gearfleet.gearman import Address, GearmanAdminClient, GearmanClient, GearmanWorker
 from gearfleet.gearman.addresses import parse_all
 from gearfleet.gearman.backoff import Backoff
@@ -141,6 +141,11 @@ def test_worker__refuses_what_would_break_the_text_protocol() -> None:
         worker.register_task("my task", len)
     with pytest.raises(LocalProtocolError, match="prefetch is 0"):
         GearmanWorker(prefetch=0)
+
+
+def test_worker__without_job_servers_does_not_wait_for_ever() -> None:
+    with pytest.raises(ServerUnavailable, match="no job server"):
+        GearmanWorker([]).work()
 
 
 def test_admin_client__wants_exactly_one_address() -> None:

@@ -1,0 +1,84 @@
+"""The client's view of one job server: its connection, and whether to avoid it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from gearfleet import errors
+from gearfleet.gearman.backoff import Backoff
+from gearfleet.gearman.channel import Channel
+from gearfleet.gearman.connection import Unwritten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gearfleet.gearman.addresses import Address
+
+
+class Server:
+    """One job server of a client's list; any number of threads may use it."""
+
+    def __init__(
+        self, address: Address, connect_timeout: float, interval: float, limit: float
+    ) -> None:
+        self.address = address
+        self.current: Channel | None = None
+        self.avoid_until = 0.0
+        self._connect_timeout = connect_timeout
+        self._heartbeat = {"heartbeat_interval": interval, "heartbeat_limit": limit}
+        self._backoff = Backoff()
+        self._connecting = threading.Lock()
+
+    def write(self, write: Callable[[Channel], None], deadline: float | None) -> Channel:
+        """Call `write` with a connection that takes it, and return that.
+
+        Raises:
+            errors.ConnectionError: nothing was written; with the address and the reason.
+        """
+        channel = self.channel(deadline)
+        try:
+            write(channel)
+        except Unwritten:
+            # The job server closed it while nobody looked; that one may be back.
+            channel = self.channel(deadline)
+            write(channel)
+        return channel
+
+    def channel(self, deadline: float | None) -> Channel:
+        """Return the connection, made now if there is none.
+
+        Raises:
+            errors.ConnectionError: with the address and the reason.
+        """
+        channel = self.current
+        if channel is not None and channel.lost is None:
+            return channel
+        timeout = self._connect_timeout
+        if deadline is not None:
+            timeout = min(timeout, max(0.001, deadline - time.monotonic()))
+        if not self._connecting.acquire(timeout=timeout):
+            raise errors.ConnectionError(f"Another thread is still connecting to {self.address}")
+        try:
+            if self.current is None or self.current.lost is not None:
+                self.current = self._open(timeout)
+            return self.current
+        finally:
+            self._connecting.release()
+
+    def _open(self, timeout: float) -> Channel:
+        try:
+            channel = Channel.open(self.address, timeout=timeout, **self._heartbeat)
+        except errors.ConnectionError:
+            self.avoid_until = time.monotonic() + self._backoff.failed()
+            raise
+        self._backoff.succeeded()
+        self.avoid_until = 0.0
+        return channel
+
+    def close(self) -> None:
+        """Close the connection; the next job opens another one."""
+        if self.current is not None:
+            self.current.close()
+            self.current = None

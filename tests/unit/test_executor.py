@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gearfleet.errors import JobInterrupted, PayloadEncodeError
@@ -122,13 +122,30 @@ def test_coroutines__of_all_jobs_share_one_loop() -> None:
     async def which_loop() -> int:
         return id(asyncio.get_running_loop())
 
-    worker = executor(add_later)
-    worker._tasks = {FUNCTION: type("T", (), {"func": staticmethod(which_loop)})()}  # type: ignore[dict-item]
-    first, second = (worker.execute(Assigned(b"")) for _ in range(2))
+    which_loop.__qualname__ = "which_loop"
+    worker = executor(which_loop)
+    outcomes = [worker.execute(Assigned(b"")) for _ in range(2)]
     worker.close()
-    assert isinstance(first, Completed)
-    assert isinstance(second, Completed)
-    assert first.value == second.value
+    first, second = (outcome.value for outcome in outcomes if isinstance(outcome, Completed))
+    assert first == second
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), Odd("odd"), OSError("x")])
+def test_coroutines__that_raise_leave_the_loop_in_order(error: BaseException) -> None:
+    answers: list[BaseException | None] = [error, None]
+
+    async def answer() -> str:
+        if (problem := answers.pop(0)) is not None:
+            raise problem
+        return "served"
+
+    answer.__qualname__ = "answer"
+    worker = executor(answer)
+    outcomes = [worker.execute(Assigned(b"")) for _ in range(2)]
+    worker.close()
+    assert isinstance(outcomes[0], Failed)
+    assert isinstance(outcomes[1], Completed)
+    assert outcomes[1].value == "served"
 
 
 def test_result__of_falsy_values_is_a_result() -> None:
@@ -191,6 +208,7 @@ def test_payload__that_cannot_be_read_fails_its_job(data: bytes) -> None:
     assert "cannot be read" in outcome.failure.message
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_payload__of_any_bytes_has_an_outcome(data: bytes) -> None:
     logging.disable()

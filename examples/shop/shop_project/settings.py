@@ -7,7 +7,6 @@ BASE_DIR = Path(__file__).resolve().parents[1]
 
 #: Everything that the shop writes goes here.
 SHOP_DATA = Path(os.environ.get("SHOP_DATA", BASE_DIR / "data")).absolute()
-SHOP_DATA.mkdir(parents=True, exist_ok=True)
 
 SECRET_KEY = "an example has no secrets"
 DEBUG = False

@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.core.management import BaseCommand, call_command
 
 from shop import storage
@@ -23,11 +24,12 @@ class Command(BaseCommand):
         parser.add_argument("--orders", type=int, default=300, help="default %(default)s")
 
     def handle(self, *, orders: int, **options: Any) -> None:
+        settings.SHOP_DATA.mkdir(parents=True, exist_ok=True)
         call_command("migrate", verbosity=0)
         Order.objects.bulk_create(map(order, range(1, orders + 1)), ignore_conflicts=True)
         for number in range(1, orders + 1):
             deliver_photo(number)
-        self.stdout.write(f"{orders} orders and their photos are in {storage.place('.', '')}")
+        self.stdout.write(f"{orders} orders and their photos are in {settings.SHOP_DATA}")
 
 
 def order(number: int) -> Order:

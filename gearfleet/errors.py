@@ -175,7 +175,7 @@ class GearmanError(GearfleetError):
     """The Gearman layer failed."""
 
 
-class ConnectionError(GearmanError, builtins.ConnectionError):  # noqa: A001 - python-gearman's name
+class ConnectionError(GearmanError, builtins.ConnectionError):
     """The connection to a job server broke."""
 
     exit_code = EXIT_UNREACHABLE

@@ -26,13 +26,11 @@ def add_verbs(verbs: Verbs) -> None:
 
 def serve(args: argparse.Namespace, output: Output) -> int:
     """Serve until SIGTERM or SIGINT."""
+    from gearfleet.gearman.addresses import Address
     from gearfleet.gearman.server import run
 
     host, port = listening_address(args.listen)
-    try:
-        run(host, port, ready=lambda host, port: output.talk(f"Listening on {host}:{port}"))
-    except OSError as error:
-        raise UsageError(f"Cannot listen on {args.listen}: {error.strerror}") from error
+    run(host, port, ready=lambda host, port: output.talk(f"Listening on {Address(host, port)}"))
     return 0
 
 

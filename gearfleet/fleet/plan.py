@@ -136,12 +136,10 @@ def _program(context: _Context, slot: Slot, options: Resolved, prefix: str) -> P
 
 
 def _command(context: _Context, slot: Slot, options: Resolved) -> tuple[str, ...]:
-    queue = ("-q", slot.queue) if slot.is_one_of_several else ()
     changed = [step for step in LADDER if options.get(step) != DEFAULTS[step]]
     return (
         *(options.get("executable") or context.executable),
-        *("worker", "-a", slot.module.app.name, "-n", slot.module.worker),
-        *queue,
+        *("worker", "-a", slot.module.app.name, "-n", slot.module.worker, "-q", slot.queue),
         *(part for step in changed for part in (_flag(step), _number(options.get(step)))),
     )
 

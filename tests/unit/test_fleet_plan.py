@@ -81,9 +81,9 @@ def test_program_name__of_an_app_that_is_one_module() -> None:
     assert [p.name for p in plan(Registry(modules=(module,)), settings()).programs] == ["tasks"]
 
 
-def test_command__names_app_and_worker() -> None:
+def test_command__names_app_worker_and_queue() -> None:
     assert program().command == (
-        "/srv/shop/.venv/bin/gearfleet", "worker", "-a", "shop", "-n", "worker_foo",
+        "/srv/shop/.venv/bin/gearfleet", "worker", "-a", "shop", "-n", "worker_foo", "-q", "foo",
     )  # fmt: skip
 
 

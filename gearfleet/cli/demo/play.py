@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 GROUP = "bar"
 #: More orders than jobs can be submitted while the demo runs.
-ORDERS = 1000
+ORDERS = 600
 #: How long the last background jobs may take.
 FINISH_TIMEOUT = 30.0
 
@@ -219,7 +219,7 @@ def _report(score: Score, output: Output) -> None:
             for name, pid in score.pids_before.items()
         ),
     ]
-    output.table("", ("", ""), rows)
+    output.table("", ("of the demo", "counted"), rows)
     for complaint in _complaints(score):
         output.talk(complaint)
 
@@ -235,13 +235,14 @@ def _complaints(score: Score) -> list[str]:
 
 
 def _what_next(stage: Stage) -> str:
-    config = stage.config
+    supervisorctl = f"{stage.beside('supervisorctl')} -c {stage.config}"
+    gearfleet = stage.beside("gearfleet")
     return f"""
 Everything is left running in {stage.folder}. Try next:
-  supervisorctl -c {config} gearfleet status
-  supervisorctl -c {config} gearfleet restart foo
-  gearfleet restart bar --max-unavailable 50% -c {config}
-  cd {stage.project} && GEARFLEET_SERVERS={stage.servers} python manage.py gearfleet tasks
+  {supervisorctl} gearfleet status
+  {supervisorctl} gearfleet restart foo
+  {gearfleet} restart bar --max-unavailable 50% -c {stage.config}
 When you are done:
-  supervisorctl -c {config} shutdown{stage.farewell}
-  rm -r {stage.folder}"""
+  {supervisorctl} stop all
+  {supervisorctl} shutdown{stage.farewell}
+  rm -rf {stage.folder}"""

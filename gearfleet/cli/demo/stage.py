@@ -154,6 +154,11 @@ class Stage:
             start_new_session=True,
         )
 
+    def beside(self, name: str) -> str:
+        """Return the command `name` of our own Python, for a shell in which it is not on the path."""
+        path = Path(sys.executable).with_name(name)
+        return str(path) if path.exists() else name
+
     def gearfleet(self) -> list[str]:
         """Return the command that is us."""
         return [sys.executable, "-m", "gearfleet"]

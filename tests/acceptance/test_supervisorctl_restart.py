@@ -49,7 +49,7 @@ def test_restart__in_waves_with_a_line_per_process(python: str) -> None:
             assert re.search(wanted, done.stdout, re.MULTILINE)
         assert "never fewer than 3 of 4 running" in lines[-1]
         assert len(lines) == 7
-        assert watch.looks > 20
+        assert watch.looks > 10
         assert watch.lowest_total == 3
         assert watch.lowest["w"] == 2
         assert crew.diary("done") == crew.diary("stopping")
@@ -89,7 +89,7 @@ def test_restart__halts_at_a_process_that_does_not_come_back(python: str) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_restart__interrupted_leaves_nothing_stopped(number: signal.Signals) -> None:
-    with Crew({"bar": {"w": 4}}, job=1.5) as crew:
+    with Crew({"bar": {"w": 4}}, job=60) as crew:
         before = crew.pids()
         ctl_process = ctl(crew.daemon, "gearfleet", "restart", "bar", "--max-unavailable", "2")
         wait_for(lambda: len(crew.diary("stopping")) == 2, "two processes to finish their jobs")
@@ -98,6 +98,10 @@ def test_restart__interrupted_leaves_nothing_stopped(number: signal.Signals) -> 
             f"halted: interrupted by {number.name}; waiting for bar:w_00, bar:w_01"
         )
         ctl_process.signal(number)  # again: it says again what it waits for
+        wait_for(
+            lambda: ctl_process.output().count("halted: interrupted by") == 2, "the second answer"
+        )
+        crew.job(0)
         assert ctl_process.wait() == 1
         assert not {"STOPPED", "STOPPING"} & set(crew.states().values())
         assert sorted(crew.diary("done")) == ["w_00", "w_01"]
@@ -124,7 +128,7 @@ def test_restart__a_job_ended_by_sigkill_is_reported(python: str) -> None:
         crew.mark("deaf", "w_01")
         done = crew.daemon.ctl("gearfleet", "restart", "bar")
         assert done.returncode == 1
-        assert re.search(r"^bar:w_01: KILLED after [12] s", done.stdout, re.MULTILINE)
+        assert re.search(r"^bar:w_01: KILLED after \d+ s", done.stdout, re.MULTILINE)
         assert "bar:w_00: KILLED" not in done.stdout
         assert "stopwaitsecs" in done.stderr
         assert all(before[name] != pid for name, pid in crew.pids().items())

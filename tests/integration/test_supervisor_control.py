@@ -85,19 +85,25 @@ def test_unreachable__nobody_listens() -> None:
         control.processes()
 
 
+def answers(control: Supervisor) -> bool:
+    try:
+        return bool(control.processes())
+    except SupervisorUnreachable:
+        return False
+
+
 def test_unreachable__a_daemon_that_is_blocked_costs_the_timeout_only(crew: Crew) -> None:
-    control = Supervisor.from_url(crew.daemon.url, timeout=0.5)
-    assert control.processes()
+    control = Supervisor.from_url(crew.daemon.url, timeout=1)
     assert crew.daemon.process is not None
     crew.daemon.process.signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
-        with pytest.raises(SupervisorUnreachable, match=r"did not answer within 0\.5 s"):
+        with pytest.raises(SupervisorUnreachable, match=r"did not answer within 1 s"):
             control.processes()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 9
     finally:
         crew.daemon.process.signal(signal.SIGCONT)
-    assert control.processes()  # and it is usable again
+    wait_for(lambda: answers(control), "the same object to be usable again")
 
 
 def test_http__with_a_password(supervisord: Supervisord) -> None:

@@ -46,8 +46,8 @@ said("begin")
 while not stops or (here / f"deaf.{name}").exists():
     time.sleep(0.02)
 said("stopping")
-deadline = time.monotonic() + float((here / "job").read_text())
-while time.monotonic() < deadline:
+began = time.monotonic()
+while time.monotonic() < began + float((here / "job").read_text()):
     time.sleep(0.02)
 said("done")
 """
@@ -107,7 +107,9 @@ class Crew:
         self.daemon.close()
 
     def job(self, seconds: float) -> None:
-        (self.folder / "job").write_text(str(seconds))
+        """Let a job take `seconds` from now on, also one that is being finished."""
+        (self.folder / "job.new").write_text(str(seconds))
+        (self.folder / "job.new").replace(self.folder / "job")
 
     def mark(self, word: str, name: str) -> None:
         """Make a process `broken` or `deaf` from now on."""

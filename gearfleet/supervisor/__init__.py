@@ -5,9 +5,12 @@
     processes       the values that `control` reads
     targets         the names that a user gives, and the processes they mean
     registrations   which processes the job servers know
-    rollout         the rolling restart, a state machine over those values
-    switch          stop and start, likewise
+    machine         what a state machine over processes looks like
+    rollout         the rolling restart, such a machine
+    waves           how many processes it takes at a time, and which
+    switch          stop and start, two more machines
     drive           the loop that carries out what a state machine wants
+    events          what happens meanwhile, and what came of it
     verbs           restart, stop, start, status: what the two doors call
     report          what is said about it, as text
     ctlplugin       the door in supervisorctl; the other one is `gearfleet.cli`

@@ -19,12 +19,13 @@ from gearfleet.supervisor.address import Address
 from gearfleet.supervisor.processes import Limits, Process, Refusal, namespec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from pathlib import Path
 
 # supervisor.xmlrpc.Faults, without the 0.1 s of importing supervisor.
 UNKNOWN_METHOD = 1
 SHUTDOWN_STATE = 6
+SPAWN_ERROR = 50
 ALREADY_STARTED = 60
 NOT_RUNNING = 70
 
@@ -79,16 +80,20 @@ class Supervisor:
 
         One that has ended meanwhile is not a refusal.
         """
-        return self._for_each("supervisor.stopProcess", names, fine=NOT_RUNNING)
+        return self._for_each("supervisor.stopProcess", names, fine={NOT_RUNNING})
 
     def start(self, names: Sequence[str]) -> tuple[Refusal, ...]:
         """Tell processes to start, do not wait, and return those that were refused.
 
-        One that was started meanwhile is not a refusal.
+        One that was started meanwhile is not a refusal, nor is one that ended at
+        once: it is in BACKOFF now, and its spawnerr says why.
         """
-        return self._for_each("supervisor.startProcess", names, fine=ALREADY_STARTED)
+        fine = {ALREADY_STARTED, SPAWN_ERROR}
+        return self._for_each("supervisor.startProcess", names, fine=fine)
 
-    def _for_each(self, method: str, names: Sequence[str], *, fine: int) -> tuple[Refusal, ...]:
+    def _for_each(
+        self, method: str, names: Sequence[str], *, fine: Container[int]
+    ) -> tuple[Refusal, ...]:
         if not names:
             return ()
         calls = [{"methodName": method, "params": [name, False]} for name in names]
@@ -96,7 +101,7 @@ class Supervisor:
         refusals = (
             Refusal(name=name, code=answer["faultCode"], text=answer["faultString"])
             for name, answer in zip(names, answers, strict=True)
-            if isinstance(answer, dict) and answer["faultCode"] != fine
+            if isinstance(answer, dict) and answer["faultCode"] not in fine
         )
         return tuple(refusals)
 

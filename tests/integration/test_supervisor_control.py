@@ -68,6 +68,17 @@ def test_start__a_missing_binary_is_refused_with_the_reason(supervisord: Supervi
     assert "can't find command '/nonexistent/mail'" in refusal.text
 
 
+def test_start__one_that_cannot_be_spawned_shows_it_in_its_state(supervisord: Supervisord) -> None:
+    (supervisord.conf_d / "a.conf").write_text(
+        "[program:mail]\ncommand=/bin/cat\ndirectory=/nonexistent\nautostart=false\n"
+    )
+    supervisord.start()
+    control = Supervisor.from_url(supervisord.url)
+    assert control.start(["mail"]) == ()
+    wait_for(lambda: control.processes()[0].state is State.BACKOFF, "BACKOFF")
+    assert control.processes()[0].spawnerr
+
+
 def test_stop_and_start__nothing_asks_nobody(tmp_path: Path) -> None:
     nowhere = Supervisor.from_url(f"unix://{tmp_path}/none.sock")
     assert nowhere.stop([]) == nowhere.start([]) == ()

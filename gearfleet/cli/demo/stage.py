@@ -6,11 +6,12 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gearfleet.errors import GearfleetError, SupervisorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Self
 
     from gearfleet.cli.output import Output
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+EXAMPLES = "gearfleet.examples"
 SETTINGS = "shop_project.settings"
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
@@ -76,7 +78,8 @@ class Stage:
     def __exit__(self, *failure: object) -> None:
         if self._keep and failure[0] is None:
             self._cleanup.pop_all()
-        self._cleanup.close()
+        with _undisturbed():
+            self._cleanup.close()
 
     @property
     def project(self) -> Path:
@@ -101,18 +104,18 @@ class Stage:
 
     def open_shop(self, orders: int) -> None:
         """Copy the example project and give it `orders` orders to work on."""
-        source = files("gearfleet.examples") if find_spec("gearfleet.examples") else _CHECKOUT
+        source = files(EXAMPLES) if find_spec(EXAMPLES) else _CHECKOUT
         with as_file(source / "shop") as shop:
             shutil.copytree(
                 shop, self.project, ignore=shutil.ignore_patterns("__pycache__", "data")
             )
-        self.run(sys.executable, "manage.py", "open_shop", "--orders", str(orders), shown=False)
+        self.manage("open_shop", "--orders", str(orders))
 
     def start_job_server(self) -> None:
         """Start the embedded job server, unless the user named others."""
         if self.servers:
             return
-        command = [*self.gearfleet(), "server", "--listen", "127.0.0.1:0"]
+        command = [sys.executable, "-m", "gearfleet", "server", "--listen", "127.0.0.1:0"]
         log = self._start("job-server", command)
         self.servers = self._wait_for(lambda: _address_in(log), "the job server")
         self.show("gearfleet", "server", "--listen", self.servers)
@@ -120,8 +123,8 @@ class Stage:
     def configure(self) -> None:
         """Render the fleet and write the supervisord.conf that includes it."""
         (self.folder / "conf.d").mkdir()
-        self.run(*self.gearfleet(), "render", "-o", str(self.folder / "conf.d"))
-        sections = self.run(*self.gearfleet(), "supervisor-conf", shown=False)
+        self.manage("gearfleet", "render", "-o", str(self.folder / "conf.d"))
+        sections = self.manage("gearfleet", "supervisor-conf")
         self.config.write_text(SUPERVISORD_CONF.format(folder=self.folder) + sections)
 
     def start_supervisord(self) -> Supervisor:
@@ -159,10 +162,6 @@ class Stage:
         path = Path(sys.executable).with_name(name)
         return str(path) if path.exists() else name
 
-    def gearfleet(self) -> list[str]:
-        """Return the command that is us."""
-        return [sys.executable, "-m", "gearfleet"]
-
     def environment(self) -> dict[str, str]:
         """Return the environment of everything that the demo starts."""
         return {
@@ -171,14 +170,14 @@ class Stage:
             "SHOP_DATA": str(self.folder / "data"),
             "GEARFLEET_RUN_DIR": str(self.folder / "run"),
             **({"GEARFLEET_SERVERS": self.servers} if self.servers else {}),
+            **({} if find_spec(EXAMPLES) else {"PYTHONPATH": str(_CHECKOUT.parent)}),
         }
 
-    def run(self, *command: str, shown: bool = True) -> str:
-        """Run a command in the project to its end and return what it printed."""
-        if shown:
-            self.show("gearfleet", *command[command.index("gearfleet") + 1 :])
+    def manage(self, *words: str) -> str:
+        """Run the project's manage.py to its end and return what it printed."""
+        self.show("python", "manage.py", *words)
         done = subprocess.run(
-            command,
+            [sys.executable, "manage.py", *words],
             cwd=self.project,
             env=self.environment(),
             capture_output=True,
@@ -186,7 +185,7 @@ class Stage:
             check=False,
         )
         if done.returncode:
-            raise GearfleetError(f"{shlex.join(command)} failed:\n{done.stderr.strip()}")
+            raise GearfleetError(f"manage.py {shlex.join(words)} failed:\n{done.stderr.strip()}")
         return done.stdout
 
     def show(self, *words: str) -> None:
@@ -246,6 +245,18 @@ def _all_registered(control: Supervisor, servers: str) -> bool:
 
     registered = {worker.pid for worker in ask(split_list(servers), lambda event: None)()}
     return registered >= {process.pid for process in control.processes()}
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C leave half of the demo behind: cleaning up is bounded anyway."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -95,8 +95,14 @@ class Process:
             try:
                 self._popen.wait(timeout)
             except subprocess.TimeoutExpired:
-                self._popen.kill()
-                self._popen.wait()
+                pass
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process, and whatever it left in its session, by force."""
+        if self.returncode is None:
+            self._popen.kill()
+            self._popen.wait()
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -1,0 +1,276 @@
+"""Run every workload with every driver, in interleaved rounds, and print ratios.
+
+    make bench                               all workloads, 5 rounds
+    python benchmarks/run.py --rounds 3 fg drain
+
+gearmand has CPU 0, the drivers share CPU 1. A round runs each driver once
+through each workload; a ratio is the median of the ratios within the rounds, so
+that what else the machine did in a round touches both sides. A single figure
+is worth little, see README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+SERVER_CPU, DRIVER_CPU = "0", "1"
+#: A driver that takes longer is a failure, and is reported as one.
+LIMIT = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One thing to measure.
+
+    Attributes:
+        mode: of the drivers.
+        count: how many jobs one run has.
+        target: the ratio to the floor that gearfleet has to reach.
+        worker: the mode of the same driver's worker that has to run meanwhile.
+        fills: whether the queue is filled beforehand.
+    """
+
+    title: str
+    mode: str
+    count: int
+    target: float
+    worker: str | None = None
+    fills: bool = False
+    bytes: int = 100
+
+
+WORKLOADS = (
+    Workload(title="foreground, one in flight", mode="fg", count=3000, target=0.9, worker="echo"),
+    Workload(title="background, one by one", mode="bg", count=8000, target=0.9),
+    Workload(title="background, bulk", mode="bulk", count=20000, target=0.85),
+    Workload(title="drain", mode="drain", count=15000, target=0.95, fills=True),
+    Workload(title="drain, prefetch 16", mode="drain16", count=40000, target=0.6, fills=True),
+    Workload(
+        title="echo of 32 MiB",
+        mode="big",
+        count=5,
+        target=1 / 1.3,
+        worker="big_echo",
+        bytes=32 * 1024 * 1024,
+    ),
+)
+#: libgearman has no prefetch, so its plain drain is the yardstick; and its
+#: socket buffers of 32 KiB make a big payload a measurement of something else.
+C_MODES = {"fg": "fg", "bg": "bg", "bulk": "bulk", "drain": "drain", "drain16": "drain"}
+
+Rates = dict[str, list[float]]
+
+
+class Bench:
+    """A gearmand and the drivers that work with it."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.drivers: dict[str, list[str]] = {
+            "gearfleet": [sys.executable, str(HERE / "ours.py")],
+            "floor": [sys.executable, str(HERE / "floor.py")],
+        }
+        if yardstick := build_yardstick(folder):
+            self.drivers["libgearman"] = [yardstick]
+        self._port = port
+        self._names = (f"bench-{number}" for number in itertools.count())
+
+    def rate(self, driver: str, work: Workload) -> float:
+        """Return the jobs per second of one run."""
+        function = next(self._names)
+        mode = C_MODES[work.mode] if driver == "libgearman" else work.mode
+        count = work.count if mode == work.mode else work.count // 4
+        if work.fills:
+            self._run("floor", "fill", function, count, work.bytes)
+        with self._worker(driver, work, function):
+            result = self._run(driver, mode, function, count, work.bytes)
+        if left := int(self._status(function)[0]):
+            self._run("floor", "drain16", function, left, work.bytes)
+        return float(result["count"] / result["seconds"])
+
+    def idle_cpu(self, seconds: int = 10) -> float:
+        """Return the share of a CPU that an idle worker of gearfleet takes."""
+        return float(self._run("gearfleet", "idle", next(self._names), seconds, 100)["cpu"])
+
+    def _command(self, driver: str, mode: str, function: str, count: int, size: int) -> list[str]:
+        words = (mode, str(self._port), function, str(count), str(size))
+        return ["taskset", "-c", DRIVER_CPU, *self.drivers[driver], *words]
+
+    def _run(self, driver: str, mode: str, function: str, count: int, size: int) -> dict[str, Any]:
+        done = subprocess.run(
+            self._command(driver, mode, function, count, size),
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        if done.returncode:
+            raise SystemExit(f"{driver} {mode} failed:\n{done.stderr}")
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    @contextmanager
+    def _worker(self, driver: str, work: Workload, function: str) -> Iterator[None]:
+        if work.worker is None:
+            yield
+            return
+        process = subprocess.Popen(self._command(driver, work.worker, function, 0, work.bytes))
+        try:
+            while self._status(function)[2] != "1":
+                time.sleep(0.02)
+            time.sleep(0.2)  # until it sleeps too
+            yield
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+    def _status(self, function: str) -> list[str]:
+        """Return total, running and workers of a function."""
+        with socket.create_connection(("127.0.0.1", self._port)) as connection:
+            connection.sendall(b"status\r\n")
+            text = b""
+            while not text.endswith(b".\n"):
+                text += connection.recv(65536)
+        rows = [line.split("\t") for line in text.decode().splitlines()]
+        return next((row[1:] for row in rows if row[0] == function), ["0", "0", "0"])
+
+
+def build_yardstick(folder: Path) -> str | None:
+    """Compile the C program; None where a compiler or libgearman's headers are missing."""
+    target = str(folder / "yardstick")
+    command = ["cc", "-O2", "-o", target, str(HERE / "yardstick.c"), "-lgearman"]
+    if (
+        shutil.which("cc") is None
+        or subprocess.run(command, capture_output=True, check=False).returncode
+    ):
+        print("No libgearman here (apt-get install gcc libgearman-dev): no third column")
+        return None
+    return target
+
+
+@contextmanager
+def gearmand(folder: Path) -> Iterator[int]:
+    """Run gearmand on a CPU of its own; yield its port."""
+    path = shutil.which("gearmand", path=f"{os.environ['PATH']}:/usr/sbin")
+    if path is None:
+        raise SystemExit("needs gearmand: apt-get install gearman-job-server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    user = ("-u", "root") if os.geteuid() == 0 else ()
+    words = ("-L", "127.0.0.1", "-p", str(port), "-l", "none", "-t", "4", "-P", str(folder / "pid"))
+    process = subprocess.Popen(["taskset", "-c", SERVER_CPU, path, *words, *user])
+    try:
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(bench: Bench, workloads: list[Workload], rounds: int) -> dict[str, Rates]:
+    """Return, by workload and driver, the jobs per second of each round."""
+    found: dict[str, Rates] = {
+        work.mode: {name: [] for name in bench.drivers} for work in workloads
+    }
+    for number in range(rounds):
+        for work in workloads:
+            for driver in bench.drivers:
+                if driver != "libgearman" or work.mode in C_MODES:
+                    found[work.mode][driver].append(bench.rate(driver, work))
+        print(f"round {number + 1} of {rounds} done", file=sys.stderr, flush=True)
+    return found
+
+
+def table(workloads: list[Workload], found: dict[str, Rates]) -> str:
+    """Return the results as a table: rates are medians [min-max] of jobs per second."""
+    lines = [
+        "| workload | gearfleet | floor | libgearman | to floor | wanted | to libgearman |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for work in workloads:
+        rates = found[work.mode]
+        to_floor = ratio(rates["gearfleet"], rates["floor"])
+        cells = [
+            work.title,
+            *(spread(rates.get(name, [])) for name in ("gearfleet", "floor", "libgearman")),
+            f"{to_floor:.2f}",
+            f"{work.target:.2f} {'met' if to_floor >= work.target else 'MISSED'}",
+            f"{ratio(rates['gearfleet'], rates.get('libgearman', [])):.2f}"
+            if rates.get("libgearman")
+            else "-",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """Return the median of the ratios within the rounds."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True)) if theirs else 0.0
+
+
+def spread(rates: list[float]) -> str:
+    """Return the median with the smallest and the largest."""
+    if not rates:
+        return "-"
+    digits = 1 if max(rates) < 100 else 0
+    median, least, most = statistics.median(rates), min(rates), max(rates)
+    return f"{median:.{digits}f} [{least:.{digits}f}-{most:.{digits}f}]"
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").open()
+            if "model name" in line
+        ),
+        "unknown CPU",
+    )
+    path = shutil.which("gearmand", path=f"{os.environ['PATH']}:/usr/sbin") or "gearmand"
+    shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    version = shown.stdout.split()
+    return (
+        f"{os.cpu_count()} x {model}, load {os.getloadavg()[0]:.1f}, "
+        f"Python {platform.python_version()}, gearmand {version[1] if len(version) > 1 else ''}"
+    )
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("modes", nargs="*", help=", ".join(work.mode for work in WORKLOADS))
+    args = parser.parse_args()
+    workloads = [work for work in WORKLOADS if not args.modes or work.mode in args.modes]
+    with tempfile.TemporaryDirectory() as name, gearmand(Path(name)) as port:
+        bench = Bench(port, Path(name))
+        print(machine(), flush=True)
+        print(table(workloads, measure(bench, workloads, args.rounds)))
+        if not args.modes:
+            print(f"\nCPU of an idle worker: {bench.idle_cpu():.2%} (wanted: below 0.2%)")
+
+
+if __name__ == "__main__":
+    main()

@@ -240,14 +240,9 @@ def spread(rates: list[float]) -> str:
 
 def machine() -> str:
     """Return what the figures were measured on."""
-    model = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").open()
-            if "model name" in line
-        ),
-        "unknown CPU",
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    model = next(models, "unknown CPU")
     path = shutil.which("gearmand", path=f"{os.environ['PATH']}:/usr/sbin") or "gearmand"
     shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
     version = shown.stdout.split()

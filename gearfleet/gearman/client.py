@@ -14,49 +14,36 @@ Where it differs from python-gearman 2.0.2, on purpose:
 
 from __future__ import annotations
 
-import itertools
 import os
-import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from gearfleet import errors
-from gearfleet.gearman.addresses import parse_all
 from gearfleet.gearman.channel import HEARTBEAT_INTERVAL, HEARTBEAT_LIMIT
 from gearfleet.gearman.connection import Unwritten
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
-from gearfleet.gearman.encoding import DataEncoder, NoopEncoder, encode_with
-from gearfleet.gearman.jobs import (
-    JOB_UNKNOWN,
-    PRIORITY_HIGH,
-    PRIORITY_LOW,
-    PRIORITY_NONE,
-    GearmanJob,
-    GearmanJobRequest,
-    to_bytes,
-    to_text,
-)
-from gearfleet.gearman.protocol import Command, encode
+from gearfleet.gearman.jobs import JOB_UNKNOWN, PRIORITY_NONE, GearmanJobRequest
 from gearfleet.gearman.servers import Server
+from gearfleet.gearman.submits import (
+    Submitter,
+    deadline_after,
+    is_accepted,
+    is_over,
+    is_settled,
+    may_retry,
+    prepare_retry,
+    unavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
-    from gearfleet.gearman.addresses import Address, AddressLike
+    from gearfleet.gearman.addresses import AddressLike
     from gearfleet.gearman.channel import Channel
 
-_SUBMIT = {
-    (PRIORITY_NONE, False): Command.SUBMIT_JOB,
-    (PRIORITY_HIGH, False): Command.SUBMIT_JOB_HIGH,
-    (PRIORITY_LOW, False): Command.SUBMIT_JOB_LOW,
-    (PRIORITY_NONE, True): Command.SUBMIT_JOB_BG,
-    (PRIORITY_HIGH, True): Command.SUBMIT_JOB_HIGH_BG,
-    (PRIORITY_LOW, True): Command.SUBMIT_JOB_LOW_BG,
-}
 
-
-class GearmanClient:
+class GearmanClient(Submitter):
     """Submits jobs to the job servers of a list.
 
     Example:
@@ -64,8 +51,6 @@ class GearmanClient:
         request = client.submit_job("reverse", b"abc")
         assert request.complete and request.result == b"cba"
     """
-
-    data_encoder: ClassVar[type[DataEncoder]] = NoopEncoder
 
     def __init__(
         self,
@@ -87,19 +72,9 @@ class GearmanClient:
             heartbeat_limit: seconds of silence after which a job server that
                 owes an answer is taken for dead.
         """
-        addresses = parse_all(host_list)
+        super().__init__(host_list, random_unique_bytes)
         self._limits = (connect_timeout, heartbeat_interval, heartbeat_limit)
-        self._servers = [Server(address, *self._limits) for address in addresses]
-        self._turn = itertools.count()
-        self._unique_bytes = min(max(random_unique_bytes, 8), 24)
-        self._unique_start = os.urandom(self._unique_bytes).hex()
-        self._unique_count = itertools.count()
-        self._pid = os.getpid()
-
-    @property
-    def addresses(self) -> tuple[Address, ...]:
-        """The job servers."""
-        return tuple(server.address for server in self._servers)
+        self._servers = [Server(address, *self._limits) for address in self.addresses]
 
     def submit_job(  # noqa: PLR0917 - python-gearman's signature
         self,
@@ -141,13 +116,13 @@ class GearmanClient:
             task, data, unique, priority, background=background, max_retries=max_retries
         )
         packet = self._encode(request, data)
-        deadline = None if poll_timeout is None else time.monotonic() + poll_timeout
+        deadline = deadline_after(poll_timeout)
         while True:
             channel = self._submit(request, packet, deadline)
             channel.wait(lambda: request.is_accepted, deadline)
             if not isinstance(request.error, errors.AmbiguousSubmit):
                 break
-            self._prepare_retry(request, deadline)
+            prepare_retry(request, deadline)
         if isinstance(request.error, errors.ServerError):
             raise request.error
         if wait_until_complete and request.is_accepted:
@@ -173,21 +148,9 @@ class GearmanClient:
         `connection_failed` and `error` of each. `ServerUnavailable` is raised
         before anything is submitted, otherwise as for a lost connection.
         """
-        if not isinstance(jobs_to_submit, list | tuple | set):
-            raise TypeError(
-                f"jobs_to_submit is a list of dicts, got {type(jobs_to_submit).__name__}"
-            )
-        requests = [
-            self._new_request(
-                job["task"],
-                job["data"],
-                job.get("unique"),
-                job.get("priority", PRIORITY_NONE),
-                background=background,
-                max_retries=max_retries,
-            )
-            for job in jobs_to_submit
-        ]
+        requests = self._new_requests(
+            jobs_to_submit, background=background, max_retries=max_retries
+        )
         return self.submit_multiple_requests(requests, wait_until_complete, poll_timeout)
 
     def submit_multiple_requests(
@@ -201,28 +164,28 @@ class GearmanClient:
         `poll_timeout` seconds are for connecting, accepting and completing together.
         """
         requests = list(job_requests)
-        deadline = None if poll_timeout is None else time.monotonic() + poll_timeout
+        deadline = deadline_after(poll_timeout)
         fresh = [request for request in requests if request.state == JOB_UNKNOWN]
         while fresh:
             self._submit_all(fresh, deadline)
-            self._wait_for(fresh, _is_accepted, deadline)
-            fresh = [request for request in fresh if _may_retry(request) and not _is_over(deadline)]
-        done = _is_settled if wait_until_complete else _is_accepted
+            self._wait_for(fresh, is_accepted, deadline)
+            fresh = [request for request in fresh if may_retry(request) and not is_over(deadline)]
+        done = is_settled if wait_until_complete else is_accepted
         return self._wait_for(requests, done, deadline)
 
     def wait_until_jobs_accepted(
         self, job_requests: Sequence[GearmanJobRequest], poll_timeout: float | None = None
     ) -> list[GearmanJobRequest]:
         """Wait until the job server has answered each submit; `timed_out` tells which it has not."""
-        deadline = None if poll_timeout is None else time.monotonic() + poll_timeout
-        return self._wait_for(list(job_requests), _is_accepted, deadline)
+        deadline = deadline_after(poll_timeout)
+        return self._wait_for(list(job_requests), is_accepted, deadline)
 
     def wait_until_jobs_completed(
         self, job_requests: Sequence[GearmanJobRequest], poll_timeout: float | None = None
     ) -> list[GearmanJobRequest]:
         """Wait until each job has ended; `timed_out` tells which has not."""
-        deadline = None if poll_timeout is None else time.monotonic() + poll_timeout
-        return self._wait_for(list(job_requests), _is_settled, deadline)
+        deadline = deadline_after(poll_timeout)
+        return self._wait_for(list(job_requests), is_settled, deadline)
 
     def close(self) -> None:
         """Close all connections. Foreground jobs that still wait in a queue will not run."""
@@ -239,47 +202,6 @@ class GearmanClient:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _new_request(
-        self,
-        task: str | bytes,
-        data: Any,
-        unique: str | bytes | None,
-        priority: str | None,
-        *,
-        background: bool,
-        max_retries: int,
-    ) -> GearmanJobRequest:
-        if os.getpid() != self._pid:
-            self._start_anew_after_fork()
-        name = task if isinstance(task, str) else to_text(task)
-        if not unique:
-            # A random start for each process and a counter: one system call for
-            # each process instead of one for each job. Both are safe between threads.
-            unique = f"{self._unique_start}-{next(self._unique_count):x}"
-        elif isinstance(unique, bytes):
-            unique = to_text(unique)
-        job = GearmanJob(None, None, name, unique, data)
-        return GearmanJobRequest(job, priority, background, max_retries + 1, self.data_encoder)
-
-    def _encode(self, request: GearmanJobRequest, data: Any) -> bytes:
-        encoder = self.data_encoder
-        if encoder is not NoopEncoder or not isinstance(data, bytes):
-            data = encode_with(encoder, data)
-        background = request.background
-        if background and not data:
-            # gearmand's sqlite queue stores it as NULL and refuses to start again (F7).
-            raise errors.LocalProtocolError(
-                f"An empty payload for the background job {request.gearman_job.task}: gearmand "
-                "with a persistent queue would not survive its restart; send at least one byte"
-            )
-        command = _SUBMIT.get((request.priority, background))
-        if command is None:
-            raise errors.LocalProtocolError(
-                f"Priority {request.priority!r} is none of PRIORITY_NONE, PRIORITY_LOW, PRIORITY_HIGH"
-            )
-        job = request.gearman_job
-        return encode(command, to_bytes(job.task), to_bytes(job.unique), data)
 
     def _submit(self, request: GearmanJobRequest, packet: bytes, deadline: float | None) -> Channel:
         """Write the submit to the first job server that takes it."""
@@ -317,37 +239,13 @@ class GearmanClient:
     def _first_that_takes(
         self, write: Callable[[Channel], None], deadline: float | None
     ) -> Channel:
-        reasons = []
-        for server in self._candidates():
+        failures = []
+        for server in self._in_turn(self._servers):
             try:
                 return server.write(write, deadline)
             except errors.ConnectionError as error:
-                reasons.append(str(error))
-        raise errors.ServerUnavailable(
-            f"No job server can be reached: {'; '.join(reasons) or 'none was given'}"
-        )
-
-    def _candidates(self) -> Iterable[Server]:
-        """Return the job servers in the order to try: in turn, those that failed lately last."""
-        servers = self._servers
-        if len(servers) < 2:
-            return servers
-        first = next(self._turn) % len(servers)
-        now = time.monotonic()
-        return sorted(
-            servers[first:] + servers[:first], key=lambda server: max(0.0, server.avoid_until - now)
-        )
-
-    def _prepare_retry(self, request: GearmanJobRequest, deadline: float | None) -> None:
-        ambiguous = request.error
-        assert ambiguous is not None
-        if request.max_connection_attempts <= 1:
-            raise ambiguous
-        if not _may_retry(request) or _is_over(deadline):
-            raise errors.ExceededConnectionAttempts(
-                f"{request.gearman_job.task} was lost {request.connection_attempts} times: {ambiguous}"
-            ) from ambiguous
-        request.reset()
+                failures.append(error)
+        raise unavailable(failures)
 
     def _wait_for(
         self,
@@ -377,16 +275,7 @@ class GearmanClient:
             if server.current is not None:
                 server.current.abandon()
             self._servers.append(Server(server.address, *self._limits))
-        self._unique_start = os.urandom(self._unique_bytes).hex()
-        self._pid = os.getpid()
-
-
-def _is_accepted(request: GearmanJobRequest) -> bool:
-    return request.is_accepted
-
-
-def _is_settled(request: GearmanJobRequest) -> bool:
-    return request.is_settled
+        super()._start_anew_after_fork()
 
 
 def _all_done(
@@ -401,14 +290,3 @@ def _all_done(
         return not left
 
     return are_done
-
-
-def _may_retry(request: GearmanJobRequest) -> bool:
-    return (
-        isinstance(request.error, errors.AmbiguousSubmit)
-        and request.connection_attempts < request.max_connection_attempts
-    )
-
-
-def _is_over(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline

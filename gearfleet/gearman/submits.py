@@ -1,0 +1,198 @@
+"""What every client does without I/O: make requests, choose job servers, judge losses.
+
+`GearmanClient` (threads) and `AsyncGearmanClient` differ in how they wait; what
+they send, to whom, and what they say of a loss is decided here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+from gearfleet import errors
+from gearfleet.gearman.addresses import parse_all
+from gearfleet.gearman.encoding import DataEncoder, NoopEncoder, encode_with
+from gearfleet.gearman.jobs import (
+    PRIORITY_HIGH,
+    PRIORITY_LOW,
+    PRIORITY_NONE,
+    GearmanJob,
+    GearmanJobRequest,
+    to_bytes,
+    to_text,
+)
+from gearfleet.gearman.protocol import Command, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gearfleet.gearman.addresses import AddressLike
+
+_SUBMIT = {
+    (PRIORITY_NONE, False): Command.SUBMIT_JOB,
+    (PRIORITY_HIGH, False): Command.SUBMIT_JOB_HIGH,
+    (PRIORITY_LOW, False): Command.SUBMIT_JOB_LOW,
+    (PRIORITY_NONE, True): Command.SUBMIT_JOB_BG,
+    (PRIORITY_HIGH, True): Command.SUBMIT_JOB_HIGH_BG,
+    (PRIORITY_LOW, True): Command.SUBMIT_JOB_LOW_BG,
+}
+
+
+class Candidate(Protocol):
+    """A job server among those to choose from."""
+
+    #: Until then others are tried first.
+    avoid_until: float
+
+
+S = TypeVar("S", bound=Candidate)
+
+
+class Submitter:
+    """The part of a client that needs no connection."""
+
+    data_encoder: ClassVar[type[DataEncoder]] = NoopEncoder
+
+    def __init__(
+        self, host_list: AddressLike | Iterable[AddressLike] | None, random_unique_bytes: int
+    ) -> None:
+        #: The job servers.
+        self.addresses = parse_all(host_list)
+        self._turn = itertools.count()
+        self._unique_bytes = min(max(random_unique_bytes, 8), 24)
+        self._unique_start = os.urandom(self._unique_bytes).hex()
+        self._unique_count = itertools.count()
+        self._pid = os.getpid()
+
+    def _start_anew_after_fork(self) -> None:
+        """Share nothing with the parent process: no unique, and in subclasses no connection."""
+        self._unique_start = os.urandom(self._unique_bytes).hex()
+        self._pid = os.getpid()
+
+    def _new_request(
+        self,
+        task: str | bytes,
+        data: Any,
+        unique: str | bytes | None,
+        priority: str | None,
+        *,
+        background: bool,
+        max_retries: int,
+    ) -> GearmanJobRequest:
+        if os.getpid() != self._pid:
+            self._start_anew_after_fork()
+        name = task if isinstance(task, str) else to_text(task)
+        if not unique:
+            # A random start for each process and a counter: one system call for
+            # each process instead of one for each job. Both are safe between threads.
+            unique = f"{self._unique_start}-{next(self._unique_count):x}"
+        elif isinstance(unique, bytes):
+            unique = to_text(unique)
+        job = GearmanJob(None, None, name, unique, data)
+        return GearmanJobRequest(job, priority, background, max_retries + 1, self.data_encoder)
+
+    def _new_requests(
+        self,
+        jobs_to_submit: Sequence[Mapping[str, Any]] | set[Any],
+        *,
+        background: bool,
+        max_retries: int,
+    ) -> list[GearmanJobRequest]:
+        if not isinstance(jobs_to_submit, list | tuple | set):
+            raise TypeError(
+                f"jobs_to_submit is a list of dicts, got {type(jobs_to_submit).__name__}"
+            )
+        return [
+            self._new_request(
+                job["task"],
+                job["data"],
+                job.get("unique"),
+                job.get("priority", PRIORITY_NONE),
+                background=background,
+                max_retries=max_retries,
+            )
+            for job in jobs_to_submit
+        ]
+
+    def _encode(self, request: GearmanJobRequest, data: Any) -> bytes:
+        encoder = self.data_encoder
+        if encoder is not NoopEncoder or not isinstance(data, bytes):
+            data = encode_with(encoder, data)
+        background = request.background
+        if background and not data:
+            # gearmand's sqlite queue stores it as NULL and refuses to start again (F7).
+            raise errors.LocalProtocolError(
+                f"An empty payload for the background job {request.gearman_job.task}: gearmand "
+                "with a persistent queue would not survive its restart; send at least one byte"
+            )
+        command = _SUBMIT.get((request.priority, background))
+        if command is None:
+            raise errors.LocalProtocolError(
+                f"Priority {request.priority!r} is none of PRIORITY_NONE, PRIORITY_LOW, PRIORITY_HIGH"
+            )
+        job = request.gearman_job
+        return encode(command, to_bytes(job.task), to_bytes(job.unique), data)
+
+    def _in_turn(self, servers: list[S]) -> list[S]:
+        """Return the job servers in the order to try: in turn, those that failed lately last."""
+        if len(servers) < 2:
+            return servers
+        first = next(self._turn) % len(servers)
+        now = time.monotonic()
+        return sorted(
+            servers[first:] + servers[:first], key=lambda server: max(0.0, server.avoid_until - now)
+        )
+
+
+def unavailable(failures: Sequence[errors.ConnectionError]) -> errors.ServerUnavailable:
+    """Return the error that says why each of the job servers did not take a submit."""
+    reasons = "; ".join(map(str, failures))
+    return errors.ServerUnavailable(f"No job server can be reached: {reasons or 'none was given'}")
+
+
+def prepare_retry(request: GearmanJobRequest, deadline: float | None) -> None:
+    """Make a request that was lost before its answer ready for one more submit.
+
+    Raises:
+        AmbiguousSubmit: the caller allowed no retry.
+        ExceededConnectionAttempts: all retries are used up, or there is no time for one.
+    """
+    ambiguous = request.error
+    assert ambiguous is not None
+    if request.max_connection_attempts <= 1:
+        raise ambiguous
+    if not may_retry(request) or is_over(deadline):
+        raise errors.ExceededConnectionAttempts(
+            f"{request.gearman_job.task} was lost {request.connection_attempts} times: {ambiguous}"
+        ) from ambiguous
+    request.reset()
+
+
+def may_retry(request: GearmanJobRequest) -> bool:
+    """Whether a request was lost before its answer, and may be submitted again."""
+    return (
+        isinstance(request.error, errors.AmbiguousSubmit)
+        and request.connection_attempts < request.max_connection_attempts
+    )
+
+
+def is_accepted(request: GearmanJobRequest) -> bool:
+    """Whether the submit has an answer, or will never have one."""
+    return request.is_accepted
+
+
+def is_settled(request: GearmanJobRequest) -> bool:
+    """Whether nothing more will be heard of the job."""
+    return request.is_settled
+
+
+def deadline_after(seconds: float | None) -> float | None:
+    """Return the moment in `seconds` from now, None for no limit."""
+    return None if seconds is None else time.monotonic() + seconds
+
+
+def is_over(deadline: float | None) -> bool:
+    """Whether a deadline has passed."""
+    return deadline is not None and time.monotonic() >= deadline

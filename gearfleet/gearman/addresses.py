@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import LocalProtocolError
 from gearfleet.gearman.protocol import DEFAULT_PORT
+from gearfleet.gearman.tls import TLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FORMS = "use 'host', 'host:port', '[v6]:port' or ('host', port)"
+_FORMS = (
+    "use 'host', 'host:port', '[v6]:port', ('host', port), "
+    "or a dict of host, port, keyfile, certfile and ca_certs"
+)
+_KEYS = ("host", "port")
+_TLS_KEYS = ("keyfile", "certfile", "ca_certs")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The host and port of one job server."""
+    """The host and port of one job server, and whether to speak TLS with it."""
 
     host: str
     port: int = DEFAULT_PORT
+    tls: TLS | None = None
 
     def __post_init__(self) -> None:
         if not self.host or any(letter.isspace() for letter in self.host):
@@ -48,17 +57,19 @@ class Address:
             return cls(*_split(value))
         if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
             return cls(value[0], _port(value[1], value))
+        if isinstance(value, Mapping):
+            return cls(*_split_dict(value))
         raise LocalProtocolError(f"Cannot read the job server address {value!r}; {_FORMS}")
 
 
-AddressLike = Address | str | tuple[str, int]
+AddressLike = Address | str | tuple[str, int] | Mapping[str, Any]
 
 
 def parse_all(host_list: AddressLike | Iterable[AddressLike] | None) -> tuple[Address, ...]:
     """Return the addresses of a list, or of a single one, each of them once."""
     if host_list is None:
         return ()
-    if isinstance(host_list, str | Address):
+    if isinstance(host_list, str | Address | Mapping):
         return (Address.parse(host_list),)
     return tuple(dict.fromkeys(Address.parse(value) for value in host_list))  # type: ignore[arg-type]
 
@@ -75,6 +86,26 @@ def _split(value: str) -> tuple[str, int]:
         if not port:
             raise LocalProtocolError(f"No port after ':' in {value!r}; {_FORMS}")
     return host, _port(port, value) if port else DEFAULT_PORT
+
+
+def _split_dict(value: Mapping[str, Any]) -> tuple[str, int, TLS | None]:
+    """Read python-gearman's dict; with one of the three TLS files it must have all of them."""
+    unknown = set(value) - {*_KEYS, *_TLS_KEYS}
+    if unknown or not isinstance(value.get("host"), str):
+        raise LocalProtocolError(f"Cannot read the job server address {value!r}; {_FORMS}")
+    files = {key: os.fspath(value[key]) for key in _TLS_KEYS if value.get(key) is not None}
+    missing = [key for key in _TLS_KEYS if key not in files]
+    if files and missing:
+        # Half of what TLS needs must not end in a connection without it.
+        raise LocalProtocolError(
+            f"No {' and no '.join(missing)} for TLS with job server {value['host']!r}; "
+            "give all three files, or Address(host, port, TLS(...))"
+        )
+    return (
+        value["host"],
+        _port(value.get("port", DEFAULT_PORT), value),
+        TLS(**files) if files else None,
+    )
 
 
 def _port(port: object, value: object) -> int:

@@ -25,6 +25,7 @@ from gearfleet.gearman.text import (
     parse_version,
     parse_workers,
 )
+from gearfleet.gearman.tls import TLS
 from gearfleet.gearman.worker import _takes_worker
 
 
@@ -40,6 +41,8 @@ from gearfleet.gearman.worker import _takes_worker
         (("queue", 7), "queue:7"),
         (("::1", "7"), "[::1]:7"),
         (Address("queue", 3), "queue:3"),
+        ({"host": "queue", "port": "3"}, "queue:3"),
+        ({"host": "queue"}, "queue:4730"),
     ],
 )
 def test_address__forms(value: Any, text: str) -> None:
@@ -48,11 +51,20 @@ def test_address__forms(value: Any, text: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", ":4730", "a:", "a:x", "a:0", "a:65536", "a:-1", "[::1", "[::1]x", "a b:1", "a:１", ("a",), 5, None, ("a", None), {"host": "a"}],
+    ["", ":4730", "a:", "a:x", "a:0", "a:65536", "a:-1", "[::1", "[::1]x", "a b:1", "a:１", ("a",), 5, None, ("a", None), {"host": 5}, {"port": 1}, {"host": "a", "prt": 1}, {"host": "a", "port": "x"}],
 )  # fmt: skip
 def test_address__bad_forms_are_named(value: Any) -> None:
     with pytest.raises(LocalProtocolError, match="host"):
         Address.parse(value)
+
+
+def test_address__dict_with_tls_files() -> None:
+    files = {"keyfile": "k", "certfile": Path("c"), "ca_certs": "a"}
+    address = Address.parse({"host": "queue", "port": 4731, **files})
+    assert address.tls == TLS(keyfile="k", certfile="c", ca_certs="a")
+    assert parse_all({"host": "queue", "port": 4731, **files}) == (address,)
+    with pytest.raises(LocalProtocolError, match="No keyfile and no certfile for TLS"):
+        Address.parse({"host": "queue", "port": 4731, "ca_certs": "a"})
 
 
 def test_addresses__one_or_many_each_once() -> None:

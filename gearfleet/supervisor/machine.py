@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gearfleet.errors import EXIT_RECYCLED, UsageError
 from gearfleet.supervisor.processes import State
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gearfleet.supervisor.registrations import Registrations
 
     Clock = Callable[[], float]
+
+E = TypeVar("E")
 
 #: supervisord sends SIGKILL after stopwaitsecs; what is not gone this much
 #: later cannot be killed, or supervisord itself is stuck.
@@ -54,6 +56,27 @@ class Step:
     stop: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
+
+
+class History:
+    """The events of a machine, told once and remembered for its result."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._told = 0
+
+    def add(self, event: Event) -> None:
+        self._events.append(event)
+
+    def news(self) -> tuple[Event, ...]:
+        """Return what happened since the last call."""
+        news = tuple(self._events[self._told :])
+        self._told = len(self._events)
+        return news
+
+    def past(self, kind: type[E]) -> tuple[E, ...]:
+        """Return all events of one kind."""
+        return tuple(event for event in self._events if isinstance(event, kind))
 
 
 class Machine(Protocol):

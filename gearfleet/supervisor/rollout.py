@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from gearfleet.supervisor.events import (
     Halted,
@@ -34,6 +34,7 @@ from gearfleet.supervisor.events import (
 from gearfleet.supervisor.machine import (
     START_TIMEOUT,
     STOP_MARGIN,
+    History,
     Step,
     start_failure,
     was_killed,
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from gearfleet.supervisor.processes import Refusal
     from gearfleet.supervisor.registrations import Registrations
     from gearfleet.supervisor.waves import MaxUnavailable
-
-E = TypeVar("E")
 
 #: A stop that was sent shows as STOPPING at once; a process still RUNNING this
 #: much later was never told, because the request was lost.
@@ -108,8 +107,7 @@ class Rollout:
         self._total = self._wave = self._lowest = 0
         self._halted = ""
         self._is_interrupted = False
-        self._history: list[Event] = []
-        self._told = 0
+        self._history = History()
 
     @property
     def is_done(self) -> bool:
@@ -141,7 +139,7 @@ class Rollout:
             if self._wants_start(flight, members.get(flight.name), registered)
         ]
         stop = [] if self._halted else self._take(members)
-        return Step(stop=tuple(stop), start=tuple(start), events=self._news())
+        return Step(stop=tuple(stop), start=tuple(start), events=self._history.news())
 
     def refused(self, refusals: Iterable[Refusal]) -> tuple[Event, ...]:
         """Count the processes that supervisord would not stop or start as failed."""
@@ -149,7 +147,7 @@ class Rollout:
             if flight := self._flights.get(refusal.name):
                 state = State.RUNNING if flight.started is None else State.STOPPED
                 self._fail(flight, state, f"supervisord refused: {refusal.text}")
-        return self._news()
+        return self._history.news()
 
     def halt(self, reason: str) -> None:
         """Take nothing more, start again what was stopped, and do not wait until it serves."""
@@ -161,11 +159,11 @@ class Rollout:
         began = self._clock() if self._began is None else self._began
         return RolloutResult(
             group=self.group,
-            restarted=self._past(ProcessBack),
-            failed=self._past(ProcessFailed),
-            killed=self._past(ProcessKilled),
-            down=self._past(ProcessDown),
-            resumed=self._past(ProcessStarted),
+            restarted=self._history.past(ProcessBack),
+            failed=self._history.past(ProcessFailed),
+            killed=self._history.past(ProcessKilled),
+            down=self._history.past(ProcessDown),
+            resumed=self._history.past(ProcessStarted),
             untouched=tuple(self._todo),
             total=self._total,
             lowest_running=self._lowest,
@@ -182,7 +180,7 @@ class Rollout:
         self._hosts = {name: self._hosts_of(process) for name, process in members.items()}
         alone = singles(members.values())
         running = [name for name in self._todo if name in members and members[name].is_running]
-        self._history.append(
+        self._history.add(
             RolloutStarted(
                 group=self.group,
                 names=tuple(running),
@@ -214,7 +212,7 @@ class Rollout:
         for process in taken:
             self._todo.remove(process.namespec)
             self._flights[process.namespec] = _Flight(before=process, since=self._clock())
-            self._history.append(ProcessStopping(name=process.namespec, pid=process.pid))
+            self._history.add(ProcessStopping(name=process.namespec, pid=process.pid))
         if self._todo and not self._flights and not any(p.is_unsettled for p in group):
             self._halt(blockage(group, todo=self._todo, wave=self._wave))
         return [process.namespec for process in taken]
@@ -230,7 +228,7 @@ class Rollout:
 
     def _strike(self, down: ProcessDown) -> None:
         self._todo.remove(down.name)
-        self._history.append(down)
+        self._history.add(down)
 
     # Under way
 
@@ -265,7 +263,7 @@ class Rollout:
         self, flight: _Flight, process: Process, *, seconds: float, stopwaitsecs: float
     ) -> None:
         if was_killed(process, seconds=seconds, stopwaitsecs=stopwaitsecs):
-            self._history.append(ProcessKilled(name=flight.name, seconds=seconds))
+            self._history.add(ProcessKilled(name=flight.name, seconds=seconds))
 
     def _release(self, flight: _Flight) -> None:
         del self._flights[flight.name]
@@ -304,7 +302,7 @@ class Rollout:
 
     def _land(self, flight: _Flight, process: Process) -> None:
         del self._flights[flight.name]
-        self._history.append(
+        self._history.add(
             ProcessBack(
                 name=flight.name,
                 pid_before=flight.before.pid,
@@ -316,24 +314,15 @@ class Rollout:
     def _resume(self, flight: _Flight, process: Process) -> None:
         del self._flights[flight.name]
         seconds = self._clock() - flight.since
-        self._history.append(ProcessStarted(name=flight.name, pid=process.pid, seconds=seconds))
+        self._history.add(ProcessStarted(name=flight.name, pid=process.pid, seconds=seconds))
 
     def _fail(self, flight: _Flight, state: State, reason: str) -> None:
         del self._flights[flight.name]
-        self._history.append(ProcessFailed(name=flight.name, state=state, reason=reason))
+        self._history.add(ProcessFailed(name=flight.name, state=state, reason=reason))
         if not self._halted:
             self._halt(f"{flight.name} did not come back")
 
     def _halt(self, reason: str) -> None:
         self._halted = self._halted or reason
         waiting = tuple(name for name, flight in self._flights.items() if flight.started is None)
-        self._history.append(Halted(reason=reason, waiting_for=waiting))
-
-    def _news(self) -> tuple[Event, ...]:
-        """Return what happened since the last call."""
-        news = tuple(self._history[self._told :])
-        self._told = len(self._history)
-        return news
-
-    def _past(self, kind: type[E]) -> tuple[E, ...]:
-        return tuple(event for event in self._history if isinstance(event, kind))
+        self._history.add(Halted(reason=reason, waiting_for=waiting))

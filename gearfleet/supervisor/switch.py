@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from gearfleet.supervisor.events import (
     Halted,
@@ -17,6 +17,7 @@ from gearfleet.supervisor.events import (
 from gearfleet.supervisor.machine import (
     START_TIMEOUT,
     STOP_MARGIN,
+    History,
     Step,
     start_failure,
     was_killed,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from gearfleet.supervisor.machine import Clock
     from gearfleet.supervisor.processes import Refusal
     from gearfleet.supervisor.registrations import Registrations
-
-E = TypeVar("E")
 
 
 class _Switch:
@@ -51,8 +50,7 @@ class _Switch:
         self._told: dict[str, float] = {}
         self._states: dict[str, State] = {}
         self._is_halted = False
-        self._history: list[Event] = []
-        self._reported = 0
+        self._history = History()
 
     @property
     def is_done(self) -> bool:
@@ -69,12 +67,12 @@ class _Switch:
         """Count the processes for which supervisord would not do it as failed."""
         for refusal in refusals:
             self._fail(refusal.name, f"supervisord refused: {refusal.text}")
-        return self._news()
+        return self._history.news()
 
     def halt(self, reason: str) -> None:
         """Wait no longer; supervisord goes on with what it was told."""
         self._is_halted = True
-        self._history.append(Halted(reason=reason))
+        self._history.add(Halted(reason=reason))
 
     def _limits_of(self, name: str) -> Limits:
         return self._limits.get(name, Limits())
@@ -82,10 +80,10 @@ class _Switch:
     def result(self) -> SwitchResult:
         """Return what came of it so far."""
         return SwitchResult(
-            changed=(*self._past(ProcessStopped), *self._past(ProcessStarted)),
-            unchanged=self._past(ProcessUnchanged),
-            failed=self._past(ProcessFailed),
-            killed=self._past(ProcessKilled),
+            changed=(*self._history.past(ProcessStopped), *self._history.past(ProcessStarted)),
+            unchanged=self._history.past(ProcessUnchanged),
+            failed=self._history.past(ProcessFailed),
+            killed=self._history.past(ProcessKilled),
             pending=tuple(self._pending),
             seconds=self._clock() - self._began,
         )
@@ -104,16 +102,7 @@ class _Switch:
 
     def _settle(self, name: str, event: Event) -> None:
         self._pending.pop(name, None)
-        self._history.append(event)
-
-    def _news(self) -> tuple[Event, ...]:
-        """Return what happened since the last call."""
-        news = tuple(self._history[self._reported :])
-        self._reported = len(self._history)
-        return news
-
-    def _past(self, kind: type[E]) -> tuple[E, ...]:
-        return tuple(event for event in self._history if isinstance(event, kind))
+        self._history.add(event)
 
 
 class Stopping(_Switch):
@@ -125,7 +114,7 @@ class Stopping(_Switch):
     def observe(self, processes: Sequence[Process], _registered: Registrations) -> Step:
         seen = self._seen(processes)
         stop = [process.namespec for process in seen if self._wants_stop(process)]
-        return Step(stop=tuple(stop), events=self._news())
+        return Step(stop=tuple(stop), events=self._history.news())
 
     def _wants_stop(self, process: Process) -> bool:
         name, now = process.namespec, self._clock()
@@ -148,7 +137,7 @@ class Stopping(_Switch):
         seconds = self._clock() - self._told[name]
         stopwaitsecs = self._limits_of(name).stopwaitsecs
         if was_killed(process, seconds=seconds, stopwaitsecs=stopwaitsecs):
-            self._history.append(ProcessKilled(name=name, seconds=seconds))
+            self._history.add(ProcessKilled(name=name, seconds=seconds))
         self._settle(name, ProcessStopped(name=name, seconds=seconds))
 
 
@@ -172,7 +161,7 @@ class Starting(_Switch):
     def observe(self, processes: Sequence[Process], _registered: Registrations) -> Step:
         seen = self._seen(processes)
         start = [process.namespec for process in seen if self._wants_start(process)]
-        return Step(start=tuple(start), events=self._news())
+        return Step(start=tuple(start), events=self._history.news())
 
     def _wants_start(self, process: Process) -> bool:
         name = process.namespec

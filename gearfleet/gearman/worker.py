@@ -20,27 +20,27 @@ from __future__ import annotations
 
 import inspect
 import logging
-import selectors
-import socket
 import sys
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from gearfleet import errors
 from gearfleet.gearman.addresses import parse_all
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
-from gearfleet.gearman.encoding import DataEncoder, NoopEncoder, encode_with
-from gearfleet.gearman.jobs import GearmanJob, to_bytes, to_text
-from gearfleet.gearman.link import Link
+from gearfleet.gearman.encoding import NoopEncoder
+from gearfleet.gearman.hub import Hub
+from gearfleet.gearman.jobs import to_bytes, to_text
 from gearfleet.gearman.machine import Timing
 from gearfleet.gearman.protocol import Command, check_function_name, encode
+from gearfleet.gearman.updates import JobUpdates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from gearfleet.gearman.addresses import Address, AddressLike
+    from gearfleet.gearman.jobs import GearmanJob
+    from gearfleet.gearman.link import Link
 
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -49,13 +49,9 @@ logger = logging.getLogger(__name__)
 POLL_TIMEOUT = 60.0
 #: After a job that was so short the result may wait for the next one of the same job server.
 _SHORT_JOB = 0.001
-#: A job begins while an earlier result cannot be sent, if not one byte of that moved for so long.
-_STALL = 0.25
-#: How much streamed data may wait for a slow job server.
-_MAX_BACKLOG_BYTES = 1024 * 1024
 
 
-class GearmanWorker:
+class GearmanWorker(JobUpdates):
     """Grabs jobs from the job servers of a list and runs them.
 
     Example:
@@ -63,8 +59,6 @@ class GearmanWorker:
         worker.register_task("reverse", lambda worker, job: job.data[::-1])
         worker.work()  # until another thread, or a signal handler, calls worker.shutdown()
     """
-
-    data_encoder: ClassVar[type[DataEncoder]] = NoopEncoder
 
     def __init__(
         self,
@@ -96,10 +90,8 @@ class GearmanWorker:
         self._timing = timing or Timing()
         self._connect_timeout = connect_timeout
         self._callbacks: dict[str, tuple[Callable[..., Any], bool]] = {}
-        self._links: list[Link] = []
-        self._hand: deque[GearmanJob] = deque()
-        self._selector: selectors.BaseSelector | None = None
-        self._bell: socket.socket | None = None
+        self._update_timeout = self._timing.heartbeat_limit
+        self._hub = None
         self._is_stopping = False
         self._is_quiet = False
         if client_id is not None:
@@ -118,7 +110,7 @@ class GearmanWorker:
         """
         packet = encode(Command.SET_CLIENT_ID, to_bytes(client_id))
         self.client_id = to_bytes(client_id)
-        for link in self._links:
+        for link in self._hub.links if self._hub else ():
             if link.machine is not None:
                 link.machine.outgoing += packet
         return client_id
@@ -135,7 +127,7 @@ class GearmanWorker:
         is_new = function not in self.functions
         self.functions[function] = name
         self._callbacks[name] = (callback, _takes_worker(callback))
-        for link in self._links:
+        for link in self._hub.links if self._hub else ():
             if is_new and link.machine is not None:
                 link.machine.register(function, time.monotonic())
         return task
@@ -155,16 +147,18 @@ class GearmanWorker:
         """
         if not self._addresses:
             raise errors.ServerUnavailable("This worker was given no job server")
-        self._open()
+        hub = self._open()
         try:
             going_on = not self._is_stopping
             while going_on:
-                going_on = self._step(poll_timeout)
+                going_on = self._step(hub, poll_timeout)
         finally:
             try:
-                self._leave(self._links)
+                hub.leave()
             finally:
-                self._close()
+                self._hub = None
+                hub.close()
+                self._is_stopping = False
 
     def shutdown(self) -> None:
         """Let `work` finish the job in hand, hand over its result, and return.
@@ -227,115 +221,33 @@ class GearmanWorker:
         self._finish(current_job, Command.WORK_COMPLETE, self._encode(job_result))
         return True
 
-    # What a callback may send. All of it is written at once.
-
-    def send_job_status(
-        self,
-        current_job: GearmanJob,
-        numerator: int,
-        denominator: int,
-        poll_timeout: float | None = None,
-    ) -> None:
-        """Tell how much of the job is done; the job server keeps the last one for GET_STATUS."""
-        progress = (str(int(numerator)).encode(), str(int(denominator)).encode())
-        self._update(current_job, Command.WORK_STATUS, *progress, poll_timeout=poll_timeout)
-
-    def send_job_data(
-        self, current_job: GearmanJob, data: Any, poll_timeout: float | None = None
-    ) -> None:
-        """Send a part of the result to the clients that wait."""
-        encoded = self._encode(data)
-        self._update(current_job, Command.WORK_DATA, encoded, poll_timeout=poll_timeout)
-
-    def send_job_warning(
-        self, current_job: GearmanJob, data: Any, poll_timeout: float | None = None
-    ) -> None:
-        """Send a warning to the clients that wait."""
-        encoded = self._encode(data)
-        self._update(current_job, Command.WORK_WARNING, encoded, poll_timeout=poll_timeout)
-
-    def send_job_complete(
-        self, current_job: GearmanJob, data: Any, poll_timeout: float | None = None
-    ) -> None:
-        """End the job with a result."""
-        self._finish(current_job, Command.WORK_COMPLETE, self._encode(data))
-        self._flush_now(current_job, poll_timeout)
-
-    def send_job_failure(self, current_job: GearmanJob, poll_timeout: float | None = None) -> None:
-        """End the job without a reason."""
-        self._finish(current_job, Command.WORK_FAIL)
-        self._flush_now(current_job, poll_timeout)
-
-    def send_job_exception(
-        self, current_job: GearmanJob, data: Any, poll_timeout: float | None = None
-    ) -> None:
-        """End the job with a reason; it is the client's `request.exception`."""
-        self._finish(current_job, Command.WORK_EXCEPTION, self._encode(data))
-        self._flush_now(current_job, poll_timeout)
-
-    def _step(self, poll_timeout: float) -> bool:
+    def _step(self, hub: Hub, poll_timeout: float) -> bool:
         """Wait for something, do it; return whether to go on."""
         now = time.monotonic()
-        self._hand_out_grabs(now)
-        due = min((link.deadline for link in self._links), default=now + poll_timeout)
-        any_activity = self._poll(min(due - now, poll_timeout))
-        going_on = self._run_jobs()
+        self._hand_out_grabs(hub, now)
+        any_activity = hub.poll(min(hub.deadline - now, poll_timeout))
+        going_on = self._run_jobs(hub)
         return self.after_poll(any_activity) and going_on and not self._is_stopping
 
-    def _poll(self, timeout: float) -> bool:
-        assert self._selector is not None
-        if self._hand:
-            timeout = min(timeout, _STALL)
-        ready = self._selector.select(max(0.0, timeout))
-        now = time.monotonic()
-        for key, mask in ready:
-            key.data(mask, now)
-        # Only after reading: while a job ran, answers may have come in time and
-        # waited in the kernel.
-        for link in self._links:
-            if now >= link.deadline:
-                link.tick(now)
-        return bool(ready)
-
-    def _hand_out_grabs(self, now: float) -> None:
-        """Give the free slots to the job servers that may have jobs, in turn, and send."""
-        links = self._links
+    def _hand_out_grabs(self, hub: Hub, now: float) -> None:
         if not (self._is_stopping or self._is_quiet):
-            free = self._prefetch
-            for link in links:
-                if link.machine is not None:
-                    free -= len(link.jobs) + link.machine.pending_grabs
-            for link in tuple(links) if free > 0 else ():
-                machine = link.machine
-                if machine is not None and (count := min(free, machine.wanted_grabs)) > 0:
-                    machine.grab(count, now)
-                    free -= count
-                    links.append(links.pop(links.index(link)))
-        for link in links:
-            if link.machine is not None and link.machine.outgoing and link.blocked_at is None:
-                link.flush(now)
+            hub.hand_out_grabs(now)
+        hub.flush(now)
 
-    def _run_jobs(self) -> bool:
+    def _run_jobs(self, hub: Hub) -> bool:
         """Run the jobs in hand; return False if a hook wants to stop."""
         now = time.monotonic()
-        while self._hand and not self._is_stopping and not self._is_flushing(now):
-            job = self._hand.popleft()
+        while hub.hand and not self._is_stopping and not hub.is_flushing(now):
+            job = hub.hand.popleft()
             if job.is_finished:  # its connection broke: it is another worker's now
                 continue
             began = now
             self._run(job)
             now = time.monotonic()
-            self._send_results(job, now, is_short=now - began < _SHORT_JOB)
+            self._send_results(hub, job, now, is_short=now - began < _SHORT_JOB)
             if not self.after_job():
                 return False
         return True
-
-    def _is_flushing(self, now: float) -> bool:
-        """Whether a result is on its way out, which a long job would hold up."""
-        for link in self._links:
-            if link.blocked_at is not None and now - link.blocked_at < _STALL:
-                return True
-        return False
 
     def _run(self, job: GearmanJob) -> None:
         try:
@@ -353,130 +265,35 @@ class GearmanWorker:
             )
             self._finish(job, Command.WORK_FAIL)
 
-    def _send_results(self, job: GearmanJob, now: float, *, is_short: bool) -> None:
+    def _send_results(self, hub: Hub, job: GearmanJob, now: float, *, is_short: bool) -> None:
         """Send the final packet and the next GRAB, in one write."""
         link: Link = job.connection
         if link.machine is None:
             return
         link.machine.finished_job(now)
-        if is_short and self._hand and self._hand[0].connection is link:
+        if is_short and hub.hand and hub.hand[0].connection is link:
             if link.machine.wanted_grabs and not (self._is_quiet or self._is_stopping):
                 link.machine.grab(1, now)
             link.flush(now, more_follows=True)
         else:
-            self._hand_out_grabs(now)
+            self._hand_out_grabs(hub, now)
 
-    def _encode(self, value: Any) -> bytes:
-        if self.data_encoder is NoopEncoder:
-            if isinstance(value, bytes):
-                return value
-            if value is None:
-                return b""
-        return encode_with(self.data_encoder, value)
-
-    def _finish(self, job: GearmanJob, command: Command, *data: bytes) -> None:
-        """Queue the one final packet of a job."""
-        if self._queue(job, command, *data):
-            job.connection.jobs.discard(job)
-            job.is_finished = True
-
-    def _update(
-        self, job: GearmanJob, command: Command, *args: bytes, poll_timeout: float | None
-    ) -> None:
-        if self._queue(job, command, *args):
-            self._flush_now(job, poll_timeout)
-
-    def _queue(self, job: GearmanJob, command: Command, *args: bytes) -> bool:
-        if job.is_finished:
-            logger.debug("%r is not ours any more, or has ended: no %s", job, command.name)
-            return False
-        assert job.handle is not None
-        link: Link = job.connection
-        assert link.machine is not None
-        link.machine.outgoing += encode(command, to_bytes(job.handle), *args)
-        return True
-
-    def _flush_now(self, job: GearmanJob, poll_timeout: float | None) -> None:
-        """Send; wait only if a slow job server leaves too much of it here."""
-        link: Link = job.connection
-        limit = time.monotonic() + (
-            self._timing.heartbeat_limit if poll_timeout is None else poll_timeout
-        )
-        link.flush(time.monotonic())
-        while link.machine is not None and len(link.machine.outgoing) > _MAX_BACKLOG_BYTES:
-            if time.monotonic() >= limit:
-                break
-            self._poll(_STALL)
-
-    def _leave(self, links: list[Link]) -> None:
-        """Close connections so that nothing is lost with them.
-
-        A GRAB may be on its way, and its job on the way back. A job that has not
-        begun is given back by closing the connection: the job server then hands
-        it to another worker at once. The results of the jobs that did run must
-        have been read before that, so an ECHO goes first, and the end of the
-        connection waits for its answer.
-        """
-        self._hand.clear()
-        now = time.monotonic()
-        for link in links:
-            link.leave(now)
-        while any(link.is_open for link in links):
-            for link in links:
-                link.flush(now)
-            self._poll(max(0.0, min(link.deadline for link in links) - time.monotonic()))
-            now = time.monotonic()
-
-    def _open(self) -> None:
-        if self._selector is not None:
+    def _open(self) -> Hub:
+        if self._hub is not None:
             raise errors.InvalidWorkerState("This worker is at work already, in another thread")
-        self._selector = selectors.DefaultSelector()
-        ear, self._bell = socket.socketpair()
-        ear.setblocking(False)
-        self._bell.setblocking(False)
-        self._ear = ear
-        self._selector.register(ear, selectors.EVENT_READ, self._heard_bell)
-        self._links = [self._new_link(address) for address in self._addresses]
-
-    def _new_link(self, address: Address) -> Link:
-        assert self._selector is not None
-        link = Link(
-            address,
-            self._selector,
+        self._hub = Hub(
             self,
+            self._addresses,
             prefetch=self._prefetch,
             timing=self._timing,
             connect_timeout=self._connect_timeout,
         )
-        link.assigned = self._hand.append
-        return link
-
-    def _close(self) -> None:
-        assert self._selector is not None
-        assert self._bell is not None
-        for link in self._links:
-            link.close()
-        self._links = []
-        self._selector.close()
-        self._selector = None
-        bell, self._bell = self._bell, None
-        bell.close()
-        self._ear.close()
-        self._is_stopping = False
+        return self._hub
 
     def _wake(self) -> None:
-        bell = self._bell
-        if bell is not None:
-            try:
-                bell.send(b"\0")
-            except OSError:  # full, so the loop wakes up anyway; or closed, so it has ended
-                pass
-
-    def _heard_bell(self, mask: int, now: float) -> None:
-        try:
-            self._ear.recv(4096)
-        except BlockingIOError:
-            pass
+        hub = self._hub
+        if hub is not None:
+            hub.wake()
 
 
 def _takes_worker(callback: Callable[..., Any]) -> bool:

@@ -1,0 +1,152 @@
+"""The connections of one worker: a link to each job server, one selector, and a bell.
+
+A hub lives as long as one call of `work`. It decides at which job server the
+worker asks for its next job, and nobody but the loop of the worker touches it,
+except for `wake`.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from gearfleet.gearman.link import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gearfleet.gearman.addresses import Address
+    from gearfleet.gearman.jobs import GearmanJob
+    from gearfleet.gearman.link import Registration
+    from gearfleet.gearman.machine import Timing
+
+#: A job begins while an earlier result cannot be sent, if not one byte of that moved for so long.
+STALL = 0.25
+
+
+class Hub:
+    """All links of a worker, and the jobs that came over them."""
+
+    def __init__(
+        self,
+        registration: Registration,
+        addresses: Iterable[Address],
+        *,
+        prefetch: int,
+        timing: Timing,
+        connect_timeout: float,
+    ) -> None:
+        #: Jobs that have not begun, the oldest first.
+        self.hand: deque[GearmanJob] = deque()
+        self._registration = registration
+        self._prefetch = prefetch
+        self._timing = timing
+        self._connect_timeout = connect_timeout
+        self._selector = selectors.DefaultSelector()
+        self._ear, self._bell = socket.socketpair()
+        self._ear.setblocking(False)
+        self._bell.setblocking(False)
+        self._selector.register(self._ear, selectors.EVENT_READ, self._heard_bell)
+        self.links = [self._new_link(address) for address in addresses]
+
+    @property
+    def deadline(self) -> float:
+        """When one of the links has something to do."""
+        return min(link.deadline for link in self.links)
+
+    def poll(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds, read and write; return whether something happened."""
+        if self.hand:
+            timeout = min(timeout, STALL)
+        ready = self._selector.select(max(0.0, timeout))
+        now = time.monotonic()
+        for key, mask in ready:
+            key.data(mask, now)
+        # Only after reading: while a job ran, answers may have come in time and
+        # waited in the kernel.
+        for link in self.links:
+            if now >= link.deadline:
+                link.tick(now)
+        return bool(ready)
+
+    def hand_out_grabs(self, now: float) -> None:
+        """Give the free slots to the job servers that may have jobs, in turn."""
+        links = self.links
+        free = self._prefetch
+        for link in links:
+            if link.machine is not None:
+                free -= len(link.jobs) + link.machine.pending_grabs
+        for link in tuple(links) if free > 0 else ():
+            machine = link.machine
+            if machine is not None and (count := min(free, machine.wanted_grabs)) > 0:
+                machine.grab(count, now)
+                free -= count
+                links.append(links.pop(links.index(link)))
+
+    def flush(self, now: float) -> None:
+        """Send what waits, but for what the selector will say that there is room for."""
+        for link in self.links:
+            if link.machine is not None and link.machine.outgoing and link.blocked_at is None:
+                link.flush(now)
+
+    def is_flushing(self, now: float) -> bool:
+        """Whether a result is on its way out, which a long job would hold up."""
+        for link in self.links:
+            if link.blocked_at is not None and now - link.blocked_at < STALL:
+                return True
+        return False
+
+    def leave(self) -> None:
+        """Close connections so that nothing is lost with them.
+
+        A GRAB may be on its way, and its job on the way back. A job that has not
+        begun is given back by closing the connection: the job server then hands
+        it to another worker at once. The results of the jobs that did run must
+        have been read before that, so an ECHO goes first, and the end of the
+        connection waits for its answer.
+        """
+        self.hand.clear()
+        now = time.monotonic()
+        for link in self.links:
+            link.leave(now)
+        while any(link.is_open for link in self.links):
+            for link in self.links:
+                link.flush(now)
+            self.poll(max(0.0, self.deadline - time.monotonic()))
+            now = time.monotonic()
+
+    def close(self) -> None:
+        """Close everything at once."""
+        for link in self.links:
+            link.close()
+        self._selector.close()
+        self._bell.close()
+        self._ear.close()
+
+    def wake(self) -> None:
+        """End the wait of `poll`; safe in a signal handler and from any thread."""
+        try:
+            self._bell.send(b"\0")
+        except OSError:  # full, so the loop wakes up anyway; or closed, so it has ended
+            pass
+
+    def _new_link(self, address: Address) -> Link:
+        link = Link(
+            address,
+            self._selector,
+            self._registration,
+            prefetch=self._prefetch,
+            timing=self._timing,
+            connect_timeout=self._connect_timeout,
+        )
+        link.assigned = self.hand.append
+        return link
+
+    def _heard_bell(self, mask: int, now: float) -> None:
+        try:
+            self._ear.recv(4096)
+        except BlockingIOError:
+            pass

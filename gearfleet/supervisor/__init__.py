@@ -11,7 +11,8 @@
     switch          stop and start, two more machines
     drive           the loop that carries out what a state machine wants
     events          what happens meanwhile, and what came of it
-    verbs           restart, stop, start, status: what the two doors call
+    verbs           restart, stop, start, status: what is done
+    door            the same with their options, said aloud: what the two doors call
     report          what is said about it, as text
     ctlplugin       the door in supervisorctl; the other one is `gearfleet.cli`
     paste           the sections that a user pastes into supervisord.conf

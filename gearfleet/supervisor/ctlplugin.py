@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 from xmlrpc.client import ProtocolError
 
@@ -25,18 +24,15 @@ from supervisor.supervisorctl import (
 )
 
 from gearfleet.errors import GearfleetError, UnknownName, UsageError
-from gearfleet.supervisor import report, verbs
+from gearfleet.supervisor import door
 from gearfleet.supervisor.address import Address
 from gearfleet.supervisor.control import UNAUTHORIZED, Supervisor
-from gearfleet.supervisor.machine import START_TIMEOUT, parse_timeout
+from gearfleet.supervisor.door import DESCRIPTIONS, Voice
 from gearfleet.supervisor.paste import split_servers
-from gearfleet.supervisor.registrations import ask
-from gearfleet.supervisor.waves import DEFAULT_MAX_UNAVAILABLE, MaxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gearfleet.supervisor.events import Event, SwitchResult
 
 USAGE = """\
 gearfleet restart GROUP...   restart a few processes at a time; jobs in hand are finished
@@ -94,11 +90,13 @@ class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
             return self._run(words)
         except GearfleetError as error:
             self._let_supervisorctl_ask_for_a_password(error)
-            return self._complain(str(error), error.exit_code)
+            _complain(str(error))
+            return error.exit_code
         except KeyboardInterrupt:
-            return self._complain("interrupted", FAILED)
+            _complain("interrupted")
         except Exception as error:
-            return self._complain(f"{type(error).__name__}: {error}", FAILED)
+            _complain(f"{type(error).__name__}: {error}")
+        return FAILED
 
     def _let_supervisorctl_ask_for_a_password(self, error: GearfleetError) -> None:
         cause = error.__cause__
@@ -112,14 +110,13 @@ class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
             raise UnknownName.of("verb", name, [*VERBS, "help"])
         if name in HELP or {"-h", "--help"} & set(rest):
             return self._help(rest if name in HELP else [name])
-        verb = VERBS[name]
-        return verb.run(self, verb.parser(name).parse_args(rest))
+        return VERBS[name](self, _parser(name).parse_args(rest))
 
     def _help(self, names: Sequence[str]) -> int:
         for name in names:
             if name not in VERBS:
                 raise UnknownName.of("verb", name, VERBS)
-            self._say(VERBS[name].parser(name).format_help().rstrip())
+            self._say(_parser(name).format_help().rstrip())
         if not names:
             self._say(USAGE)
         return SUCCESS
@@ -133,52 +130,29 @@ class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
         return Supervisor(address)
 
     def restart(self, options: argparse.Namespace) -> int:
-        results = verbs.restart(
-            self.control(),
-            options.groups,
-            max_unavailable=options.max_unavailable,
-            timeout=options.timeout,
-            registrations=ask(self._servers, self._report),
-            report=self._report,
-        )
-        for result in results:
-            self._say(report.summary(result))
-        for advice in (advice for result in results for advice in report.advice(result)):
-            self._complain(advice, FAILED)
+        results = door.restart(self.control(), options, self._voice(), servers=self._servers)
         return SUCCESS if all(result.ok for result in results) else FAILED
 
     def stop(self, options: argparse.Namespace) -> int:
-        return self._switched(verbs.stop(self.control(), options.groups, report=self._report))
+        return SUCCESS if door.stop(self.control(), options, self._voice()).ok else FAILED
 
     def start(self, options: argparse.Namespace) -> int:
-        timeout = options.timeout
-        return self._switched(
-            verbs.start(self.control(), options.groups, timeout=timeout, report=self._report)
-        )
-
-    def _switched(self, result: SwitchResult) -> int:
-        self._say(report.switch_summary(result))
-        for advice in report.switch_advice(result):
-            self._complain(advice, FAILED)
-        return SUCCESS if result.ok else FAILED
+        return SUCCESS if door.start(self.control(), options, self._voice()).ok else FAILED
 
     def status(self, options: argparse.Namespace) -> int:
-        processes = verbs.status(self.control(), options.groups)
-        for line in report.status_lines(processes):
-            self._say(line)
+        processes = door.status(self.control(), options, self._voice())
         return SUCCESS if all(process.is_healthy for process in processes) else UNHEALTHY
 
-    def _report(self, event: Event) -> None:
-        if said := report.text(event):
-            self._say(said)
+    def _voice(self) -> Voice:
+        return Voice(say=self._say, complain=_complain)
 
     def _say(self, text: str) -> None:
         self.ctl.output(text)
         self.ctl.stdout.flush()  # a rollout is watched, also through a pipe
 
-    def _complain(self, text: str, status: int) -> int:
-        print(f"gearfleet: {text}", file=sys.stderr, flush=True)
-        return status
+
+def _complain(text: str) -> None:
+    print(f"gearfleet: {text}", file=sys.stderr, flush=True)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -188,73 +162,25 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see `{self.prog.replace(' ', ' help ', 1)}`)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
-    """What one verb does, and the options that it takes."""
+def _parser(name: str) -> _Parser:
+    description = DESCRIPTIONS[name]
+    parser = _Parser(
+        prog=f"gearfleet {name}",
+        description=description.text,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    description.add_arguments(parser)
+    return parser
 
-    run: Callable[[GearfleetPlugin, argparse.Namespace], int]
-    description: str
-    groups: str = "+"
-    options: tuple[str, ...] = ()
-
-    def parser(self, name: str) -> argparse.ArgumentParser:
-        parser = _Parser(
-            prog=f"gearfleet {name}",
-            description=self.description,
-            add_help=False,
-            allow_abbrev=False,
-        )
-        for option in self.options:
-            parser.add_argument(option, **OPTIONS[option])
-        parser.add_argument("groups", nargs=self.groups, metavar="GROUP", help=GROUP_HELP)
-        return parser
-
-
-GROUP_HELP = "a group (bar), one process of it (bar:worker_bar_00), or all"
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "--max-unavailable": {
-        "type": MaxUnavailable.parse,
-        "default": DEFAULT_MAX_UNAVAILABLE,
-        "metavar": "N|P%",
-        "help": "how many processes of a group may be away at the same time, or which share of "
-        "them, rounded down but at least 1 (default: %(default)s)",
-    },
-    "--timeout": {
-        "type": parse_timeout,
-        "default": START_TIMEOUT,
-        "metavar": "SECONDS",
-        "help": "how long a started process may take, beyond its startsecs, until it serves "
-        "(default: %(default)g)",
-    },
-}
 
 HELP = {"help", "--help", "-h"}
 
-VERBS = {
-    "restart": Verb(
-        run=GearfleetPlugin.restart,
-        description="Restart the processes of groups in waves, and never the last running one "
-        "of a program that has several. A worker finishes the job in hand. The next process is "
-        "taken when the one before serves again; a failure halts the restart.",
-        options=("--max-unavailable", "--timeout"),
-    ),
-    "status": Verb(
-        run=GearfleetPlugin.status,
-        description="Show the states of processes. The exit status is 3 if one is STOPPED, "
-        "EXITED, BACKOFF, FATAL or UNKNOWN.",
-        groups="*",
-    ),
-    "stop": Verb(
-        run=GearfleetPlugin.stop,
-        description="Stop all processes of groups at the same time, and wait until the jobs in "
-        "hand are finished.",
-    ),
-    "start": Verb(
-        run=GearfleetPlugin.start,
-        description="Start all processes of groups at the same time, and wait until they run.",
-        options=("--timeout",),
-    ),
+VERBS: dict[str, Callable[[GearfleetPlugin, argparse.Namespace], int]] = {
+    "restart": GearfleetPlugin.restart,
+    "status": GearfleetPlugin.status,
+    "stop": GearfleetPlugin.stop,
+    "start": GearfleetPlugin.start,
 }
 
 
@@ -288,7 +214,7 @@ class Completer:
             return [*VERBS, "help"]
         if before[0] not in VERBS:
             return list(VERBS) if before[0] in HELP else []
-        return [*self._names(), *VERBS[before[0]].options]
+        return [*self._names(), *DESCRIPTIONS[before[0]].options]
 
     def _names(self) -> list[str]:
         try:

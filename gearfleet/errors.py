@@ -26,6 +26,7 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
       + GearmanError                    python-gearman's tree
         - ConnectionError               (also a builtin ConnectionError) one connection broke
           · AmbiguousSubmit             it broke between a submit and its answer
+          · TLSError                    the two cannot speak TLS with each other
         - ServerUnavailable             no job server of the list can be reached
         - ProtocolError                 the peer sent what the protocol does not allow
           · UnknownCommandError         a command that does not exist, or not in this direction
@@ -183,6 +184,10 @@ class ConnectionError(GearmanError, builtins.ConnectionError):
 
 class AmbiguousSubmit(ConnectionError):
     """The connection broke before the job server answered; the job may run or may not."""
+
+
+class TLSError(ConnectionError):
+    """No TLS connection to the job server is possible; nothing was sent without TLS."""
 
 
 class ServerUnavailable(GearmanError):

@@ -5,6 +5,9 @@ a timeout of the socket module's costs two. So the socket blocks, the kernel's
 SO_RCVTIMEO ends every `recv` after `slice_` seconds, and only a caller with less
 time than that pays for a `poll` first. Nothing uses `select`, which ends at
 descriptor 1,023.
+
+None of this holds for TLS, where what the kernel has is not yet what the caller
+gets: its socket never blocks, and every wait is a `poll`.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gearfleet.gearman.addresses import Address
+    from gearfleet.gearman.dial import Stream
 
 _CHUNK_BYTES = 64 * 1024
 #: Asked for once a chunk came full: a big payload is under way.
@@ -35,9 +39,11 @@ _SEND_FLAGS = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 class Connection:
     """A connected socket with deadlines. Not safe between threads; `Channel` is."""
 
-    __slots__ = ("_chunk_bytes", "_poller", "_slice", "_socket", "address", "heard_at")
+    __slots__ = (
+        "_chunk_bytes", "_is_blocking", "_poller", "_slice", "_socket", "address", "heard_at",
+    )  # fmt: skip
 
-    def __init__(self, address: Address, sock: socket.socket, *, slice_: float = 10.0) -> None:
+    def __init__(self, address: Address, sock: Stream, *, slice_: float = 10.0) -> None:
         """Take over `sock`; `receive` returns at least every `slice_` seconds."""
         self.address = address
         self.heard_at = time.monotonic()
@@ -46,12 +52,9 @@ class Connection:
         self._chunk_bytes = _CHUNK_BYTES
         self._poller = select.poll()
         self._poller.register(sock, select.POLLIN)
-        sock.setblocking(True)
-        seconds = int(slice_)
-        microseconds = max(1, int((slice_ - seconds) * 1e6))
-        sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", seconds, microseconds)
-        )
+        self._is_blocking = isinstance(sock, socket.socket)
+        if isinstance(sock, socket.socket):
+            _let_recv_wait(sock, slice_)
 
     @classmethod
     def open(
@@ -70,7 +73,9 @@ class Connection:
         Raises:
             errors.ConnectionError: the job server closed the connection, or it broke.
         """
-        if timeout is not None and timeout < self._slice and not self._poller.poll(timeout * 1000):
+        if (
+            not self._is_blocking or (timeout is not None and timeout < self._slice)
+        ) and not self._has_input_within(timeout):
             return None
         try:
             chunk = self._socket.recv(self._chunk_bytes)
@@ -83,6 +88,10 @@ class Connection:
         self.heard_at = time.monotonic()
         self._chunk_bytes = _BIG_CHUNK_BYTES if len(chunk) >= self._chunk_bytes else _CHUNK_BYTES
         return chunk
+
+    def _has_input_within(self, timeout: float | None) -> bool:
+        seconds = self._slice if timeout is None else min(timeout, self._slice)
+        return bool(self._poller.poll(seconds * 1000))
 
     def has_input(self) -> bool:
         """Return whether `receive` has something to say at once, be it the end."""
@@ -153,10 +162,21 @@ class Connection:
         self._socket.close()
 
     def _broken(self, error: OSError) -> errors.ConnectionError:
+        if isinstance(error, errors.TLSError):
+            return errors.TLSError(f"The connection to job server {self.address} broke: {error}")
         reason = error.strerror or str(error)
         return errors.ConnectionError(
             f"The connection to job server {self.address} broke: {reason}"
         )
+
+
+def _let_recv_wait(sock: socket.socket, slice_: float) -> None:
+    """Let `recv` block, but no longer than `slice_` seconds."""
+    sock.setblocking(True)
+    seconds = int(slice_)
+    microseconds = max(1, int((slice_ - seconds) * 1e6))
+    timeout = struct.pack("@ll", seconds, microseconds)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
 
 
 class Unwritten(errors.ConnectionError):

@@ -1,4 +1,4 @@
-"""Connect to a job server without ever blocking.
+"""Connect to a job server, with TLS if its address says so, without ever blocking.
 
 The worker serves several job servers from one thread, so neither a name server
 that does not answer nor a host that drops packets may hold it up. A name is
@@ -15,12 +15,14 @@ import selectors
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gearfleet import errors
+from gearfleet.gearman import tls
 
 if TYPE_CHECKING:
     from gearfleet.gearman.addresses import Address
+    from gearfleet.gearman.handshake import Handshake
 
 #: SYN packets that a full listen backlog drops are resent after 1 and 3 s.
 CONNECT_TIMEOUT = 5.0
@@ -32,6 +34,16 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_US
 
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY})
 _Target = tuple[socket.AddressFamily, tuple[object, ...]]
+
+
+class Stream(Protocol):
+    """A connected, non-blocking socket: a plain one or a `TLSSocket`."""
+
+    def fileno(self) -> int: ...
+    def recv(self, limit: int, /) -> bytes: ...
+    def send(self, data: bytes | bytearray | memoryview, flags: int = 0, /) -> int: ...
+    def shutdown(self, how: int, /) -> None: ...
+    def close(self) -> None: ...
 
 
 def configure(sock: socket.socket) -> None:
@@ -57,7 +69,10 @@ class Dial:
         self._socket: socket.socket | None = None
         self._target: tuple[object, ...] = ()
         self._targets: list[_Target] = []
+        self._timeout = timeout
         self._failure = f"no answer within {timeout:g} s"
+        self._kind: type[errors.ConnectionError] = errors.ConnectionError
+        self._handshake: Handshake | None = None
         self._lookup: _Lookup | None = None
         try:
             self._targets = _look_up(address, socket.AI_NUMERICHOST)
@@ -69,44 +84,75 @@ class Dial:
     @property
     def events(self) -> int:
         """The `selectors.EVENT_*` to wait for."""
+        if self._handshake is not None:
+            return self._handshake.events
         return selectors.EVENT_READ if self._lookup else selectors.EVENT_WRITE
 
     def fileno(self) -> int:
         """Return the descriptor to wait on; another one after each `advance`."""
-        waiting = self._lookup.waiting if self._lookup else self._socket
+        waiting = self._lookup.waiting if self._lookup else self._handshake or self._socket
         return waiting.fileno() if waiting is not None else -1
 
-    def advance(self) -> socket.socket | None:
+    def advance(self) -> Stream | None:
         """Return the connected, non-blocking socket, or None if there is more to wait for.
 
         Raises:
             errors.ConnectionError: the name is unknown, or no address of it
                 takes the connection in time.
+            errors.TLSError: one of them did, but not the TLS handshake.
         """
         if self._lookup is not None and not self._is_looked_up(self._lookup):
             return None
         while self._socket is not None:
-            code = self._socket.connect_ex(self._target)
-            if code in {0, errno.EISCONN} and not _is_connected_to_itself(self._socket):
-                return self._hand_out(self._socket)
-            if code in _UNDER_WAY and time.monotonic() < self.deadline:
-                return None
-            if code not in _UNDER_WAY:
-                self._failure = os.strerror(code or errno.ECONNREFUSED)
+            try:
+                stream = self._try_target(self._socket)
+            except errors.TLSError as error:
+                self._failed(str(error), errors.TLSError)
+            except OSError as error:
+                self._failed(error.strerror or str(error), errors.ConnectionError)
+            else:
+                if stream is not None:
+                    self._socket = self._handshake = None
+                    return stream
+                if time.monotonic() < self.deadline:
+                    return None
+                if self._handshake is not None:
+                    self._failed(tls.SILENT.format(self._timeout), errors.TLSError)
             self._next_target()
         self.close()
-        raise errors.ConnectionError(
-            f"Cannot connect to job server {self.address}: {self._failure}"
-        )
+        raise self._kind(f"Cannot connect to job server {self.address}: {self._failure}")
 
     def close(self) -> None:
         """Give up."""
         if self._lookup is not None:
             self._lookup.waiting.close()
             self._lookup = None
+        if self._handshake is not None:
+            self._handshake.close()
+            self._handshake = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _try_target(self, sock: socket.socket) -> Stream | None:
+        if self._handshake is None:
+            code = sock.connect_ex(self._target)
+            if code in _UNDER_WAY:
+                return None
+            if code not in {0, errno.EISCONN} or _is_connected_to_itself(sock):
+                code = code or errno.ECONNREFUSED
+                raise OSError(code, os.strerror(code))
+            if self.address.tls is None:
+                return sock
+            from gearfleet.gearman.handshake import Handshake
+
+            self._handshake = Handshake(sock, self.address, self.address.tls)
+        return self._handshake.advance()
+
+    def _failed(self, reason: str, kind: type[errors.ConnectionError]) -> None:
+        # Of several addresses of a name, the one that answered tells most.
+        if self._kind is not errors.TLSError:
+            self._failure, self._kind = reason, kind
 
     def _is_looked_up(self, lookup: _Lookup) -> bool:
         if not lookup.is_finished and time.monotonic() < self._until:
@@ -121,9 +167,7 @@ class Dial:
 
     def _next_target(self) -> None:
         """Begin to connect to the next address of the name, with its share of the time."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self.close()
         now = time.monotonic()
         if not self._targets or now >= self._until:
             return
@@ -134,12 +178,8 @@ class Dial:
         configure(self._socket)
         self._target = target
 
-    def _hand_out(self, sock: socket.socket) -> socket.socket:
-        self._socket = None
-        return sock
 
-
-def connect(address: Address, *, timeout: float = CONNECT_TIMEOUT) -> socket.socket:
+def connect(address: Address, *, timeout: float = CONNECT_TIMEOUT) -> Stream:
     """Return a connected, non-blocking socket; wait for it at most `timeout` seconds."""
     dial = Dial(address, timeout=timeout)
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from gearfleet import errors
 from gearfleet.gearman.backoff import Backoff
 from gearfleet.gearman.dial import CONNECT_TIMEOUT, Dial
-from gearfleet.gearman.jobs import GearmanJob, to_text
+from gearfleet.gearman.jobs import GearmanJob, to_bytes, to_text
 from gearfleet.gearman.machine import GONE, LEAVING, NEVER, PROBING, Machine, Timing
 from gearfleet.gearman.protocol import Command, Packet, PacketReader
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gearfleet.gearman.addresses import Address
+    from gearfleet.gearman.dial import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,15 @@ class Registration(Protocol):
         """How the worker is called in the admin command `workers`."""
         ...
 
+    @property
+    def job_class(self) -> type[GearmanJob]:
+        """What jobs are made of."""
+        ...
+
+    def on_gearman_error(self, error_code: str, error_text: str) -> bool:
+        """Hear what a job server complains of."""
+        ...
+
 
 class Link:
     """The connection of a worker to one job server, or the attempts to get one."""
@@ -63,17 +73,20 @@ class Link:
         self.machine: Machine | None = None
         self.jobs: set[GearmanJob] = set()
         self.assigned: Callable[[GearmanJob], None] = lambda job: None
+        #: Why there is no connection, and none under way that may still succeed.
+        self.failure: Exception | None = None
         #: When the last bytes went out, while not all of them did.
         self.blocked_at: float | None = None
         self._selector = selector
         self._registration = registration
+        self._job_class = registration.job_class
         self._prefetch = prefetch
         self._timing = timing
         self._connect_timeout = connect_timeout
         self._backoff = Backoff()
         self._redial_at = 0.0
         self._dial: Dial | None = None
-        self._socket: socket.socket | None = None
+        self._socket: Stream | None = None
         self._reader = PacketReader()
         self._chunk_bytes = _CHUNK_BYTES
         self._was_registered = False
@@ -140,6 +153,17 @@ class Link:
             del machine.outgoing[:sent]
             self._set_blocked(now if sent or self.blocked_at is None else self.blocked_at, now)
 
+    def renew(self, now: float) -> bool:
+        """Tell what has changed in the registration; return whether all of it is told."""
+        if self.machine is None:
+            return True  # the greeting of the next connection says it
+        return self.machine.renew(
+            self._registration.functions,
+            self._registration.client_id,
+            {to_bytes(job.task) for job in self.jobs},
+            now,
+        )
+
     def leave(self, now: float) -> None:
         """Stop dialing, or close as soon as the job server has read what was sent."""
         if self.machine is not None and self._is_registered:
@@ -154,6 +178,7 @@ class Link:
         self.close()
         if is_leaving:
             return
+        self.failure = error
         delay = self._backoff.failed()
         self._redial_at = now + delay
         self._report_loss(error, was_registered=was_registered, delay=delay)
@@ -174,6 +199,11 @@ class Link:
         self.jobs.clear()
 
     @property
+    def waiting_bytes(self) -> int:
+        """How much has to be sent."""
+        return len(self.machine.outgoing) if self.machine is not None else 0
+
+    @property
     def is_open(self) -> bool:
         """Whether there is a connection, or an attempt to get one."""
         return self._socket is not None or self._dial is not None
@@ -191,7 +221,7 @@ class Link:
             self._dial = None
             self._begin(sock, now)
 
-    def _begin(self, sock: socket.socket, now: float) -> None:
+    def _begin(self, sock: Stream, now: float) -> None:
         self._socket = sock
         self._reader = PacketReader()
         self._selector.register(sock, selectors.EVENT_READ, self.handle)
@@ -211,7 +241,7 @@ class Link:
         if not chunk:
             self.lose(errors.ConnectionError("it closed the connection"), now)
             return
-        self._chunk_bytes = _BIG_CHUNK_BYTES if len(chunk) == self._chunk_bytes else _CHUNK_BYTES
+        self._chunk_bytes = _BIG_CHUNK_BYTES if len(chunk) >= self._chunk_bytes else _CHUNK_BYTES
         self._reader.feed(chunk)
         try:
             self._take_packets(now)
@@ -237,7 +267,7 @@ class Link:
         handle, function, unique, data = packet.args
         name = self._registration.functions.get(function)
         task = name if name is not None else to_text(function)
-        job = GearmanJob(self, to_text(handle), task, to_text(unique), data)
+        job = self._job_class(self, to_text(handle), task, to_text(unique), data)
         self.jobs.add(job)
         self.assigned(job)
 
@@ -257,10 +287,12 @@ class Link:
             text,
             extra={"action": "server_error", "code": code},
         )
+        self._registration.on_gearman_error(code, text)
 
     def _registered(self) -> None:
         """Say that the job server has read our registration: it has answered the ECHO after it."""
         self._is_registered = True
+        self.failure = None
         self._backoff.succeeded()
         is_back = self._was_registered or self._has_complained
         self._was_registered, self._has_complained = True, False
@@ -309,7 +341,7 @@ class Link:
             assert self.machine is not None
             self.machine.progress(now)
 
-    def _unregister(self, source: socket.socket | Dial) -> None:
+    def _unregister(self, source: Stream | Dial) -> None:
         try:
             self._selector.unregister(source)
         except (KeyError, ValueError):

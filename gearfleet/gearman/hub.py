@@ -38,6 +38,7 @@ class Hub:
         prefetch: int,
         timing: Timing,
         connect_timeout: float,
+        selector_class: type[selectors.BaseSelector] = selectors.DefaultSelector,
     ) -> None:
         #: Jobs that have not begun, the oldest first.
         self.hand: deque[GearmanJob] = deque()
@@ -45,7 +46,7 @@ class Hub:
         self._prefetch = prefetch
         self._timing = timing
         self._connect_timeout = connect_timeout
-        self._selector = selectors.DefaultSelector()
+        self._selector = selector_class()
         self._ear, self._bell = socket.socketpair()
         self._ear.setblocking(False)
         self._bell.setblocking(False)
@@ -56,6 +57,20 @@ class Hub:
     def deadline(self) -> float:
         """When one of the links has something to do."""
         return min(link.deadline for link in self.links)
+
+    def renew(self, addresses: Iterable[Address], now: float) -> bool:
+        """Tell what has changed in the registration; return whether everybody knows all of it."""
+        known = {link.address for link in self.links}
+        self.links += [self._new_link(address) for address in addresses if address not in known]
+        told = [link.renew(now) for link in self.links]
+        return all(told)
+
+    def why_unavailable(self) -> str | None:
+        """Return why no job server can be reached, None as long as one may be."""
+        failures = [link.failure for link in self.links]
+        if None in failures:
+            return None
+        return "; ".join(f"{link.address}: {link.failure}" for link in self.links)
 
     def poll(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds, read and write; return whether something happened."""

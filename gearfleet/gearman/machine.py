@@ -14,8 +14,9 @@ What is in `outgoing` has to be sent; what was read goes to `receive`; when
   stopped process takes connections and never answers, and a GRAB waiting there
   would keep the only free slot from the other job servers.
 * Leaving is an ECHO too: when it comes back, the job server has read everything
-  that was sent before it, and a close cannot take a result with it. CANT_DO and
-  RESET_ABILITIES are never sent: they put running jobs back into the queue.
+  that was sent before it, and a close cannot take a result with it.
+* RESET_ABILITIES is never sent, and CANT_DO only when no job of the function can
+  be here or on its way: they put running jobs back into the queue.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from gearfleet import errors
 from gearfleet.gearman.protocol import Command, Packet, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 NEVER = float("inf")
 
@@ -96,8 +97,9 @@ class Machine:
     """One connection of a worker, from its registration to its end."""
 
     __slots__ = (
-        "_draw", "_empty_wakes", "_grabs", "_prefetch", "_slept_at", "_timing", "_was_prompt",
-        "_window", "deadline", "outgoing", "state",
+        "_client_id", "_draw", "_empty_wakes", "_functions", "_grabs", "_is_withdrawing",
+        "_prefetch", "_slept_at", "_timing", "_was_prompt", "_window", "deadline", "outgoing",
+        "state",
     )  # fmt: skip
 
     def __init__(
@@ -117,6 +119,10 @@ class Machine:
         # a hundred workers is not asked for by a hundred times `prefetch` grabs.
         self._window = 1
         self._grabs = 0
+        #: What the job server was told.
+        self._functions: set[bytes] = set()
+        self._client_id: bytes | None = None
+        self._is_withdrawing = False
         self._slept_at = 0.0
         self._was_prompt = False
         self._empty_wakes = 0
@@ -127,22 +133,54 @@ class Machine:
         gearmand hands out the function that was registered last before all
         others, so they are sent in reverse.
         """
-        if client_id:
-            self.outgoing += encode(_C.SET_CLIENT_ID, client_id)
-        for function in reversed(list(functions)):
-            self.outgoing += encode(_C.CAN_DO, function)
+        self._name(client_id)
+        self._add(reversed(list(functions)))
         self._enter(PROBING, now)
 
-    def register(self, function: bytes, now: float) -> None:
-        """Add a function; a CAN_DO wakes nobody, so a sleeper looks for its jobs itself."""
-        self.outgoing += encode(_C.CAN_DO, function)
-        if self.state is ASLEEP:
-            self._enter(AWAKE, now)
+    def renew(
+        self,
+        functions: Collection[bytes],
+        client_id: bytes | None,
+        in_hand: Collection[bytes],
+        now: float,
+    ) -> bool:
+        """Tell what has changed in the registration; return whether all of it is told.
+
+        A function goes when no job of it is `in_hand` and no GRAB is unanswered,
+        which might bring one. Until then the worker grabs nothing here.
+        """
+        if self.state is LEAVING or self.state is GONE:
+            return True
+        self._name(client_id)
+        new = [function for function in functions if function not in self._functions]
+        self._add(new)
+        if new and self.state is ASLEEP:
+            self._enter(AWAKE, now)  # a CAN_DO wakes nobody
+        gone = self._functions.difference(functions)
+        unused = set() if self._grabs else gone.difference(in_hand)
+        self._withdraw(unused)
+        self._is_withdrawing = len(unused) < len(gone)
+        return not self._is_withdrawing
+
+    def _name(self, client_id: bytes | None) -> None:
+        if client_id and client_id != self._client_id:
+            self.outgoing += encode(_C.SET_CLIENT_ID, client_id)
+            self._client_id = client_id
+
+    def _add(self, functions: Iterable[bytes]) -> None:
+        for function in functions:
+            self.outgoing += encode(_C.CAN_DO, function)
+            self._functions.add(function)
+
+    def _withdraw(self, functions: Iterable[bytes]) -> None:
+        for function in sorted(functions):
+            self.outgoing += encode(_C.CANT_DO, function)
+            self._functions.discard(function)
 
     @property
     def wanted_grabs(self) -> int:
         """How many GRABs may go out now."""
-        if self.state is AWAKE or self.state is GRABBING:
+        if (self.state is AWAKE or self.state is GRABBING) and not self._is_withdrawing:
             return self._window - self._grabs
         return 0
 

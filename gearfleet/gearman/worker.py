@@ -8,28 +8,31 @@ worker dies (reference "gearmand", F11).
 
 Where it differs from python-gearman 2.0.2, on purpose:
 
-* The worker outlives its job servers and never raises ServerUnavailable.
+* The worker outlives its job servers, and raises ServerUnavailable only if it is
+  made with `raise_unavailable=True`.
 * `shutdown` lets the job in hand finish and waits until the job server has its
   result, before `work` returns.
 * What a callback raises reaches the client as the data of one WORK_EXCEPTION.
   Either packet ends the job, so no WORK_FAIL follows (F16).
-* RESET_ABILITIES is never sent (F10).
+* RESET_ABILITIES is never sent, and `unregister_task` takes effect when no job of
+  the task is in hand (F10).
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
+import selectors
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gearfleet import errors
-from gearfleet.gearman.addresses import parse_all
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
 from gearfleet.gearman.encoding import NoopEncoder
 from gearfleet.gearman.hub import Hub
 from gearfleet.gearman.jobs import to_bytes, to_text
+from gearfleet.gearman.limits import either
 from gearfleet.gearman.machine import Timing
 from gearfleet.gearman.protocol import Command, check_function_name, encode
 from gearfleet.gearman.updates import JobUpdates
@@ -60,6 +63,10 @@ class GearmanWorker(JobUpdates):
         worker.work()  # until another thread, or a signal handler, calls worker.shutdown()
     """
 
+    #: Makes the selector that the loop waits with; for green threads for instance
+    #: `selectors.SelectSelector`.
+    selector_class: ClassVar[type[selectors.BaseSelector]] = selectors.DefaultSelector
+
     def __init__(
         self,
         host_list: AddressLike | Iterable[AddressLike] | None = None,
@@ -68,16 +75,20 @@ class GearmanWorker(JobUpdates):
         client_id: str | bytes | None = None,
         timing: Timing | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
+        raise_unavailable: bool = False,
     ) -> None:
         """Remember the job servers; `work` connects.
 
         Args:
-            host_list: "host", "host:port", "[v6]:port" or (host, port), one or many.
+            host_list: "host", "host:port", "[v6]:port", (host, port) or a dict, one or many.
             prefetch: how many jobs may be here, the running one included.
             client_id: how the admin command `workers` shows the worker; no white space.
             timing: the patience of the worker: how long a GRAB may be unanswered, ...
             connect_timeout: seconds for one attempt to connect, name look-up included.
+            raise_unavailable: let `work` raise ServerUnavailable when no job server
+                is left, as python-gearman does, instead of trying them for ever.
         """
+        super().__init__(host_list)
         if prefetch < 1:
             raise errors.LocalProtocolError(
                 f"prefetch is {prefetch}, at least 1 job must be allowed"
@@ -85,22 +96,20 @@ class GearmanWorker(JobUpdates):
         #: Function on the wire to name of the task, most important first.
         self.functions: dict[bytes, str] = {}
         self.client_id: bytes | None = None
-        self._addresses = parse_all(host_list)
         self._prefetch = prefetch
         self._timing = timing or Timing()
         self._connect_timeout = connect_timeout
+        self._raise_unavailable = raise_unavailable
         self._callbacks: dict[str, tuple[Callable[..., Any], bool]] = {}
         self._update_timeout = self._timing.heartbeat_limit
         self._hub = None
+        self._is_stale = False
         self._is_stopping = False
         self._is_quiet = False
         if client_id is not None:
             self.set_client_id(client_id)
 
-    @property
-    def addresses(self) -> tuple[Address, ...]:
-        """The job servers."""
-        return self._addresses
+    # The registration may change at any time and in any thread; the loop tells it.
 
     def set_client_id(self, client_id: str | bytes) -> str | bytes:
         """Name the worker in the admin command `workers`; return the name.
@@ -108,11 +117,9 @@ class GearmanWorker(JobUpdates):
         Raises:
             LocalProtocolError: (a ValueError) white space, or over 127 bytes.
         """
-        packet = encode(Command.SET_CLIENT_ID, to_bytes(client_id))
+        encode(Command.SET_CLIENT_ID, to_bytes(client_id))
         self.client_id = to_bytes(client_id)
-        for link in self._hub.links if self._hub else ():
-            if link.machine is not None:
-                link.machine.outgoing += packet
+        self._registration_changed()
         return client_id
 
     def register_task(self, task: str | bytes, callback: Callable[..., Any]) -> str | bytes:
@@ -124,34 +131,52 @@ class GearmanWorker(JobUpdates):
         function = to_bytes(task)
         check_function_name(function)
         name = to_text(function)
-        is_new = function not in self.functions
-        self.functions[function] = name
         self._callbacks[name] = (callback, _takes_worker(callback))
-        for link in self._hub.links if self._hub else ():
-            if is_new and link.machine is not None:
-                link.machine.register(function, time.monotonic())
+        self.functions = {**self.functions, function: name}
+        self._registration_changed()
         return task
 
-    def work(self, poll_timeout: float = POLL_TIMEOUT) -> None:
+    def unregister_task(self, task: str | bytes) -> str | bytes:
+        """Take no more jobs of `task`; return `task`.
+
+        Jobs of it that are here already still run, also those that this very
+        moment brings. Until they have, their job server is asked for no others.
+        """
+        function = to_bytes(task)
+        # Its callback stays, for these jobs.
+        self.functions = {key: name for key, name in self.functions.items() if key != function}
+        self._registration_changed()
+        return task
+
+    def add_connection(self, host: AddressLike) -> Address:
+        address = super().add_connection(host)
+        self._registration_changed()
+        return address
+
+    def work(self, poll_timeout: float | None = None, *, timeout: float | None = None) -> None:
         """Run jobs until `shutdown`, or until `after_poll` or `after_job` returns False.
 
         A job server that is down, or goes down, is tried again for ever.
 
         Args:
-            poll_timeout: the longest time in seconds between two calls of `after_poll`.
+            poll_timeout: the longest time in seconds between two calls of
+                `after_poll` while the worker is idle; None means 60.
+            timeout: another name for it.
 
         Raises:
-            ServerUnavailable: the worker was made without job servers.
+            ServerUnavailable: the worker was made without job servers; with
+                `raise_unavailable` also: none of them can be reached.
             BaseException: what a callback raised that is no Exception. The job
                 server then gives the job to another worker.
         """
-        if not self._addresses:
+        limit = either(poll_timeout, timeout)
+        if not self.addresses:
             raise errors.ServerUnavailable("This worker was given no job server")
         hub = self._open()
         try:
             going_on = not self._is_stopping
             while going_on:
-                going_on = self._step(hub, poll_timeout)
+                going_on = self._step(hub, POLL_TIMEOUT if limit is None else limit)
         finally:
             try:
                 hub.leave()
@@ -224,10 +249,19 @@ class GearmanWorker(JobUpdates):
     def _step(self, hub: Hub, poll_timeout: float) -> bool:
         """Wait for something, do it; return whether to go on."""
         now = time.monotonic()
+        if self._is_stale:
+            self._renew_registration(hub, now)
         self._hand_out_grabs(hub, now)
         any_activity = hub.poll(min(hub.deadline - now, poll_timeout))
         going_on = self._run_jobs(hub)
+        if self._raise_unavailable and (reason := hub.why_unavailable()):
+            raise errors.ServerUnavailable(f"No job server can be reached: {reason}")
         return self.after_poll(any_activity) and going_on and not self._is_stopping
+
+    def _renew_registration(self, hub: Hub, now: float) -> None:
+        self._is_stale = False
+        if not hub.renew(self.addresses, now):
+            self._is_stale = True
 
     def _hand_out_grabs(self, hub: Hub, now: float) -> None:
         if not (self._is_stopping or self._is_quiet):
@@ -283,12 +317,17 @@ class GearmanWorker(JobUpdates):
             raise errors.InvalidWorkerState("This worker is at work already, in another thread")
         self._hub = Hub(
             self,
-            self._addresses,
+            self.addresses,
             prefetch=self._prefetch,
             timing=self._timing,
             connect_timeout=self._connect_timeout,
+            selector_class=self.selector_class,
         )
         return self._hub
+
+    def _registration_changed(self) -> None:
+        self._is_stale = True
+        self._wake()
 
     def _wake(self) -> None:
         hub = self._hub

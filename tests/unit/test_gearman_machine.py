@@ -218,7 +218,7 @@ def test_leave__the_answer_to_an_earlier_probe_does_not_count() -> None:
 def test_register_while_asleep__looks_for_jobs_itself() -> None:
     talk = Conversation()
     talk.falls_asleep()
-    talk.machine.register(b"g", talk.now)
+    assert talk.machine.renew([b"f", b"g"], None, (), talk.now)
     assert talk.grabs() == 1
     assert talk.said() == [C.CAN_DO, C.GRAB_JOB_UNIQ]
 

@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test matrix lint bench clean
 
 $(READY): pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -19,7 +19,10 @@ demo: $(READY)
 	$(BIN)/gearfleet demo
 
 test: $(READY)
-	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto $(TESTS) $(PYTEST_ARGS)
+
+matrix:
+	.ci/matrix
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -31,4 +34,4 @@ bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf .venv* build dist *.egg-info

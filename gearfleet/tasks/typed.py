@@ -168,8 +168,10 @@ def _write_moment(item: datetime | time, _scalars: Scalars, _depth: int) -> Any:
         tagged["zone"] = item.tzinfo.key
     if item.fold:
         tagged["fold"] = 1
-    # Around a clock change some zones compare unequal to any other (PEP 495).
-    if read(tagged) != item:
+    # Around a clock change some zones compare unequal to any other (PEP 495), and
+    # an offset below a second is lost on the way without making times unequal.
+    arrived = read(tagged)
+    if arrived != item or arrived.utcoffset() != item.utcoffset():
         raise Refused(f"has a zone that cannot be sent: {item.tzinfo!r}; send it in UTC")
     return tagged
 

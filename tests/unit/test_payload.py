@@ -6,7 +6,7 @@ import enum
 import json
 import sys
 from collections import OrderedDict, namedtuple
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -224,3 +224,9 @@ def test_size__more_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
         encode_value("x" * 100)
     with pytest.raises(PayloadDecodeError, match="101 bytes, more than 100"):
         decode_value(b" " * 101)
+
+
+@pytest.mark.parametrize("offset", [timedelta(microseconds=1), timedelta(microseconds=-1)])
+def test_encode__refuses_an_offset_that_would_be_lost(offset: timedelta) -> None:
+    with pytest.raises(PayloadEncodeError, match=r"args\[0\] has a zone that cannot be sent"):
+        encode_call([time(12, 0, tzinfo=timezone(offset))], {}, None)

@@ -223,6 +223,57 @@ def test_register_while_asleep__looks_for_jobs_itself() -> None:
     assert talk.said() == [C.CAN_DO, C.GRAB_JOB_UNIQ]
 
 
+def test_renew__says_what_is_new_once() -> None:
+    talk = Conversation()
+    talk.said()
+    for client_id in (b"you", b"you", None):
+        assert talk.machine.renew([b"f", b"g"], client_id, (), talk.now)
+    assert talk.said() == [C.SET_CLIENT_ID, C.CAN_DO]
+
+
+def test_withdraw__asleep_at_once() -> None:
+    talk = Conversation(functions=(b"f", b"g"))
+    talk.falls_asleep()
+    assert talk.machine.renew([b"g"], None, (), talk.now)
+    assert talk.said() == [C.CANT_DO]
+    assert talk.hears(NOOP) == []
+    assert talk.grabs() == 1
+
+
+def test_withdraw__waits_for_grabs_and_jobs_and_grabs_nothing_meanwhile() -> None:
+    # F10: CANT_DO with a job of the function in hand would give that job to another worker.
+    talk = Conversation()
+    talk.hears(PROBE)
+    assert talk.grabs() == 1
+    talk.said()
+    assert not talk.machine.renew([], None, (), talk.now)  # the GRAB may bring a job
+    assert talk.hears(JOB) == [JOB]
+    assert not talk.machine.renew([], None, {b"f"}, talk.now)
+    assert talk.machine.wanted_grabs == 0
+    assert talk.said() == []
+    assert talk.machine.renew([], None, (), talk.now)
+    assert talk.said() == [C.CANT_DO]
+    assert talk.machine.wanted_grabs == 1
+
+
+def test_withdraw__taken_back_before_it_was_said() -> None:
+    talk = Conversation()
+    talk.hears(PROBE)
+    talk.said()
+    assert not talk.machine.renew([], None, {b"f"}, talk.now)
+    assert talk.machine.renew([b"f"], None, {b"f"}, talk.now)
+    assert talk.said() == []
+    assert talk.grabs() == 1
+
+
+def test_renew__nothing_is_said_while_leaving() -> None:
+    talk = Conversation()
+    talk.machine.leave(talk.now)
+    talk.said()
+    assert talk.machine.renew([b"g"], b"me", (), talk.now)
+    assert talk.said() == []
+
+
 def test_error__ends_nothing() -> None:
     talk = Conversation()
     talk.hears(PROBE)

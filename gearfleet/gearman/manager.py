@@ -62,10 +62,3 @@ class GearmanConnectionManager:
                 "ca_certs": ca_certs,
             }
         )
-
-    def on_gearman_error(self, error_code: str, error_text: str) -> bool:
-        """Called when a job server reports an error that belongs to no request.
-
-        It has been logged already. What is returned means nothing.
-        """
-        return False

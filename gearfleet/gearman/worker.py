@@ -214,6 +214,10 @@ class GearmanWorker(JobUpdates):
         """Called after each job; return False to leave `work`."""
         return True
 
+    def on_gearman_error(self, error_code: str, error_text: str) -> bool:
+        """Called when a job server has reported an error; it has been logged already."""
+        return False
+
     def on_job_execute(self, current_job: GearmanJob) -> bool:
         """Run the callback of a job, and then one of the next two hooks."""
         callback, takes_worker = self._callbacks[current_job.task]

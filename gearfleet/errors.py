@@ -25,7 +25,8 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
         - SupervisorUnreachable         no supervisord answers at the address
       + GearmanError                    python-gearman's tree
         - ConnectionError               (also a builtin ConnectionError) one connection broke
-          · AmbiguousSubmit             it broke between a submit and its answer
+          · AmbiguousSubmit             (also an ExceededConnectionAttempts) it broke between a
+                                        submit and its answer, and no retry was allowed
           · TLSError                    the two cannot speak TLS with each other
         - ServerUnavailable             no job server of the list can be reached
         - ProtocolError                 the peer sent what the protocol does not allow
@@ -182,7 +183,11 @@ class ConnectionError(GearmanError, builtins.ConnectionError):
     exit_code = EXIT_UNREACHABLE
 
 
-class AmbiguousSubmit(ConnectionError):
+class ExceededConnectionAttempts(GearmanError):
+    """The job was lost with its connection as often as max_retries allows."""
+
+
+class AmbiguousSubmit(ConnectionError, ExceededConnectionAttempts):
     """The connection broke before the job server answered; the job may run or may not."""
 
 
@@ -215,10 +220,6 @@ class ServerError(GearmanError):
         super().__init__(f"{code}: {text}" if text else code)
         self.code = code
         self.text = text
-
-
-class ExceededConnectionAttempts(GearmanError):
-    """The job was lost with its connection as often as max_retries allows."""
 
 
 class InvalidClientState(GearmanError):

@@ -3,6 +3,7 @@
 Bytes in, bytes out; nothing here knows of gearfleet's tasks or settings.
 """
 
+from gearfleet._version import __version__
 from gearfleet.errors import (
     AmbiguousSubmit,
     ConnectionError,
@@ -15,8 +16,10 @@ from gearfleet.errors import (
     ProtocolError,
     ServerError,
     ServerUnavailable,
+    TLSError,
     UnknownCommandError,
 )
+from gearfleet.gearman import errors
 from gearfleet.gearman.addresses import Address
 from gearfleet.gearman.admin import GearmanAdminClient
 from gearfleet.gearman.client import GearmanClient
@@ -35,7 +38,9 @@ from gearfleet.gearman.jobs import (
     GearmanJobRequest,
 )
 from gearfleet.gearman.machine import Timing
+from gearfleet.gearman.manager import GearmanConnectionManager
 from gearfleet.gearman.text import FunctionStatus, Version, WorkerStatus
+from gearfleet.gearman.tls import TLS
 from gearfleet.gearman.worker import GearmanWorker
 
 __all__ = [
@@ -48,6 +53,7 @@ __all__ = [
     "PRIORITY_HIGH",
     "PRIORITY_LOW",
     "PRIORITY_NONE",
+    "TLS",
     "Address",
     "AmbiguousSubmit",
     "ConnectionError",
@@ -56,6 +62,7 @@ __all__ = [
     "FunctionStatus",
     "GearmanAdminClient",
     "GearmanClient",
+    "GearmanConnectionManager",
     "GearmanError",
     "GearmanJob",
     "GearmanJobRequest",
@@ -67,8 +74,11 @@ __all__ = [
     "ProtocolError",
     "ServerError",
     "ServerUnavailable",
+    "TLSError",
     "Timing",
     "UnknownCommandError",
     "Version",
     "WorkerStatus",
+    "__version__",
+    "errors",
 ]

@@ -59,7 +59,6 @@ _REASONS = {
     "RECORD_LAYER_FAILURE": _NOT_TLS,
     "PACKET_LENGTH": _NOT_TLS,
     "HTTP_REQUEST": _NOT_TLS,
-    "reset by peer": _HUNG_UP,
     "EOF": _HUNG_UP,
 }
 #: gearmand takes a TLS hello for the begin of a text command and waits for its end (F13).
@@ -117,6 +116,8 @@ def explain(error: OSError) -> str:
     fix = _VERIFY_FIXES.get(getattr(error, "verify_code", 0))
     if fix is not None:
         return f"its certificate was refused, {_lower(getattr(error, 'verify_message', ''))}: {fix}"
+    if isinstance(error, ConnectionResetError):
+        return _HUNG_UP
     said = getattr(error, "reason", None) or (error.args[-1] if error.args else "")
     known = next((text for part, text in _REASONS.items() if part in str(said)), None)
     return f"{known} ({said})" if known else str(error.strerror or error)

@@ -142,6 +142,18 @@ ARGUMENTS: dict[Command, tuple[str, ...]] = {
     _C.STATUS_RES_UNIQUE: ("unique", "known", "running", "numerator", "denominator", "waiting"),
 }  # fmt: skip
 
+#: What gearmand has removed, never had, or does in a way that harms jobs: why, and what to do instead.
+NEVER_SENT: dict[Command, str] = {
+    _C.CAN_DO_TIMEOUT: (
+        "gearmand gives an overlong job to another worker instead of failing it, and its timer may "
+        "hit an earlier job (F4); register the function without a limit and keep the limit in the worker"
+    ),
+    _C.ALL_YOURS: "gearmand refuses it; register the functions that the worker serves",
+    _C.SUBMIT_JOB_SCHED: (
+        "no gearmand has ever implemented it; submit with when_to_run, or from cron"
+    ),
+}
+
 _COMMANDS: dict[int, tuple[Command, int]] = {
     int(command): (command, len(names)) for command, names in ARGUMENTS.items()
 }
@@ -187,6 +199,7 @@ _SHAPES = {
         names.index("function") if "function" in names else None,
     )
     for command, names in ARGUMENTS.items()
+    if command not in NEVER_SENT
 }
 
 
@@ -196,9 +209,12 @@ def encode(command: Command, *args: bytes, response: bool = False) -> bytes:
     Raises:
         LocalProtocolError: wrong number of arguments, a NUL where none may
             stand, a name that is too long or holds white space, a body over
-            `MAX_BODY_BYTES`.
+            `MAX_BODY_BYTES`, or a command of `NEVER_SENT`.
     """
-    count, limits, has_data, function_at = _SHAPES[command]
+    try:
+        count, limits, has_data, function_at = _SHAPES[command]
+    except KeyError:
+        raise _never_sent(command) from None
     if len(args) != count:
         raise LocalProtocolError(f"{command.name} takes {count} arguments, got {len(args)}")
     for arg, limit in zip(args, limits, strict=True):
@@ -216,6 +232,14 @@ def encode(command: Command, *args: bytes, response: bool = False) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise _too_long(command, args)
     return _HEADER.pack(RESPONSE_MAGIC if response else REQUEST_MAGIC, command, len(body)) + body
+
+
+def _never_sent(command: int) -> LocalProtocolError:
+    for known, reason in NEVER_SENT.items():
+        if command == known:
+            return LocalProtocolError(f"gearfleet does not send {known.name}: {reason}")
+    # One packet with such a number may end gearmand (F12).
+    return LocalProtocolError(f"Command {command!r} does not exist")
 
 
 def _too_long(command: Command, args: tuple[bytes, ...]) -> LocalProtocolError:

@@ -107,7 +107,7 @@ def test_f4__a_time_limit_fails_its_job_and_no_other(
     embedded: JobServer, client: Peer, function: str
 ) -> None:
     with Peer(embedded) as worker:
-        worker.send(C.CAN_DO_TIMEOUT, function, "300")
+        worker.write(packet(C.CAN_DO_TIMEOUT, function.encode() + b"\x00300"))
         first, second = (client.submit(function, command=C.SUBMIT_JOB) for _ in range(2))
         assert worker.grab_handle() == first
         worker.send(C.WORK_COMPLETE, first, b"result")

@@ -18,32 +18,39 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from gearfleet import errors
+from gearfleet.gearman.bulk import Batch, give_up
 from gearfleet.gearman.channel import HEARTBEAT_INTERVAL, HEARTBEAT_LIMIT
 from gearfleet.gearman.connection import Unwritten
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
+from gearfleet.gearman.forms import Reduce, RunAt
 from gearfleet.gearman.jobs import JOB_UNKNOWN, PRIORITY_NONE, GearmanJobRequest
+from gearfleet.gearman.limits import either
+from gearfleet.gearman.request_status import RequestQueries
 from gearfleet.gearman.servers import Server
+from gearfleet.gearman.status import StatusQueries
+from gearfleet.gearman.streams import JobStream, StreamedRequest
 from gearfleet.gearman.submits import (
-    Submitter,
     deadline_after,
     is_accepted,
     is_over,
     is_settled,
     may_retry,
     prepare_retry,
+    seconds_until,
     unavailable,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
     from types import TracebackType
     from typing import Self
 
-    from gearfleet.gearman.addresses import AddressLike
+    from gearfleet.gearman.addresses import Address, AddressLike
     from gearfleet.gearman.channel import Channel
 
 
-class GearmanClient(Submitter):
+class GearmanClient(RequestQueries, StatusQueries):
     """Submits jobs to the job servers of a list.
 
     Example:
@@ -83,9 +90,12 @@ class GearmanClient(Submitter):
         unique: str | bytes | None = None,
         priority: str | None = PRIORITY_NONE,
         background: bool = False,
-        wait_until_complete: bool = True,
+        wait_until_complete: bool | None = None,
         max_retries: int = 0,
         poll_timeout: float | None = None,
+        *,
+        timeout: float | None = None,
+        when_to_run: datetime | float | None = None,
     ) -> GearmanJobRequest:
         """Submit one job; wait until it is accepted, and by default until it has ended.
 
@@ -98,11 +108,15 @@ class GearmanClient(Submitter):
                 unique that wait at the same time are run once. Default: a fresh one.
             priority: PRIORITY_NONE, PRIORITY_LOW or PRIORITY_HIGH.
             background: do not wait for a result; there will be none.
-            wait_until_complete: False returns as soon as the job is accepted.
+            wait_until_complete: False returns as soon as the job is accepted; None
+                means the class attribute of that name, which is True.
             max_retries: how often to submit again if the connection breaks
                 before the job is accepted. The job may then run more than once.
             poll_timeout: seconds, for connecting and waiting together. When they
                 have passed, the request is returned with `timed_out` set.
+            timeout: another name for it, also everywhere else.
+            when_to_run: an aware datetime or seconds since the epoch, before which
+                no worker gets the job; for background jobs of PRIORITY_NONE only.
 
         Raises:
             ServerUnavailable: no job server could be reached; the job was not submitted.
@@ -115,8 +129,76 @@ class GearmanClient(Submitter):
         request = self._new_request(
             task, data, unique, priority, background=background, max_retries=max_retries
         )
-        packet = self._encode(request, data)
+        if when_to_run is not None:
+            request.form = RunAt.of(when_to_run)
+        deadline = deadline_after(
+            poll_timeout if timeout is None else either(poll_timeout, timeout)
+        )
+        channel = self._submit_until_accepted(request, deadline)
+        if wait_until_complete is None:
+            wait_until_complete = self.wait_until_complete
+        return self._wait_for_one(
+            request, channel, deadline, wait_until_complete=wait_until_complete
+        )
+
+    def submit_reduce_job(
+        self,
+        task: str | bytes,
+        data: Any,
+        reducer: str,
+        *,
+        aggregate: bool = False,
+        unique: str | bytes | None = None,
+        background: bool = False,
+        wait_until_complete: bool = True,
+        max_retries: int = 0,
+        poll_timeout: float | None = None,
+    ) -> GearmanJobRequest:
+        """Submit a job that also names the function `reducer`, which is to reduce its results.
+
+        libgearman's partitioning workers know what to do with it; any other worker
+        runs an ordinary job of `task`. Everything else is as with `submit_job`.
+        """
+        request = self._new_request(
+            task, data, unique, PRIORITY_NONE, background=background, max_retries=max_retries
+        )
+        request.form = Reduce(reducer, aggregate)
         deadline = deadline_after(poll_timeout)
+        channel = self._submit_until_accepted(request, deadline)
+        return self._wait_for_one(
+            request, channel, deadline, wait_until_complete=wait_until_complete
+        )
+
+    def stream(
+        self,
+        task: str | bytes,
+        data: Any,
+        unique: str | bytes | None = None,
+        priority: str | None = PRIORITY_NONE,
+        *,
+        max_retries: int = 0,
+        poll_timeout: float | None = None,
+    ) -> JobStream:
+        """Submit one foreground job and return its events, to iterate over.
+
+        `poll_timeout` seconds are for all of it, the last event included. The
+        other arguments, and what is raised, are those of `submit_job`.
+
+        Example:
+            for event in client.stream("resize", b"..."):
+                if isinstance(event, JobProgress):
+                    print(f"{event.numerator} of {event.denominator}")
+        """
+        plain = self._new_request(
+            task, data, unique, priority, background=False, max_retries=max_retries
+        )
+        request = StreamedRequest.like(plain)
+        deadline = deadline_after(poll_timeout)
+        channel = self._submit_until_accepted(request, deadline)
+        return JobStream(request, lambda has_news: channel.wait(has_news, deadline))
+
+    def _submit_until_accepted(self, request: GearmanJobRequest, deadline: float | None) -> Channel:
+        packet = self._encode(request, request.gearman_job.data)
         while True:
             channel = self._submit(request, packet, deadline)
             channel.wait(lambda: request.is_accepted, deadline)
@@ -125,23 +207,22 @@ class GearmanClient(Submitter):
             prepare_retry(request, deadline)
         if isinstance(request.error, errors.ServerError):
             raise request.error
-        if wait_until_complete and request.is_accepted:
-            channel.wait(lambda: request.is_settled, deadline)
-        request.timed_out = not (request.is_settled if wait_until_complete else request.is_accepted)
-        return request
+        return channel
 
     def submit_multiple_jobs(
         self,
         jobs_to_submit: Sequence[Mapping[str, Any]] | set[Any],
         background: bool = False,
-        wait_until_complete: bool = True,
+        wait_until_complete: bool | None = None,
         max_retries: int = 0,
         poll_timeout: float | None = None,
+        *,
+        timeout: float | None = None,
     ) -> list[GearmanJobRequest]:
         """Submit many jobs at once; return their requests in the same order.
 
-        Each job is a dict with `task` and `data`, and maybe `unique` and
-        `priority`. All are written before the first answer is awaited.
+        Each job is a dict with `task` and `data`, and maybe `unique`, `priority`,
+        `background` and `max_retries`. All are written before the first answer is awaited.
 
         A job that is refused, or whose connection breaks, does not raise here,
         because the others have requests too: look at `state`,
@@ -151,46 +232,74 @@ class GearmanClient(Submitter):
         requests = self._new_requests(
             jobs_to_submit, background=background, max_retries=max_retries
         )
-        return self.submit_multiple_requests(requests, wait_until_complete, poll_timeout)
+        limit = either(poll_timeout, timeout)
+        return self.submit_multiple_requests(requests, wait_until_complete, limit)
 
     def submit_multiple_requests(
         self,
         job_requests: Sequence[GearmanJobRequest],
-        wait_until_complete: bool = True,
+        wait_until_complete: bool | None = None,
         poll_timeout: float | None = None,
+        *,
+        timeout: float | None = None,
     ) -> list[GearmanJobRequest]:
         """Submit the requests that are not submitted or were lost, and wait for all of them.
 
         `poll_timeout` seconds are for connecting, accepting and completing together.
         """
-        requests = list(job_requests)
-        deadline = deadline_after(poll_timeout)
+        requests = _as_list(job_requests)
+        deadline = deadline_after(either(poll_timeout, timeout))
         fresh = [request for request in requests if request.state == JOB_UNKNOWN]
         while fresh:
             self._submit_all(fresh, deadline)
             self._wait_for(fresh, is_accepted, deadline)
             fresh = [request for request in fresh if may_retry(request) and not is_over(deadline)]
-        done = is_settled if wait_until_complete else is_accepted
-        return self._wait_for(requests, done, deadline)
+        if wait_until_complete is None:
+            wait_until_complete = self.wait_until_complete
+        # By position: subclasses call the limit `timeout` or `poll_timeout`, as they like.
+        if wait_until_complete:
+            return self.wait_until_jobs_completed(requests, seconds_until(deadline))
+        return self.wait_until_jobs_accepted(requests, seconds_until(deadline))
 
     def wait_until_jobs_accepted(
-        self, job_requests: Sequence[GearmanJobRequest], poll_timeout: float | None = None
+        self,
+        job_requests: Sequence[GearmanJobRequest],
+        poll_timeout: float | None = None,
+        *,
+        timeout: float | None = None,
     ) -> list[GearmanJobRequest]:
         """Wait until the job server has answered each submit; `timed_out` tells which it has not."""
-        deadline = deadline_after(poll_timeout)
-        return self._wait_for(list(job_requests), is_accepted, deadline)
+        deadline = deadline_after(either(poll_timeout, timeout))
+        return self._wait_for(_as_list(job_requests), is_accepted, deadline)
 
     def wait_until_jobs_completed(
-        self, job_requests: Sequence[GearmanJobRequest], poll_timeout: float | None = None
+        self,
+        job_requests: Sequence[GearmanJobRequest],
+        poll_timeout: float | None = None,
+        *,
+        timeout: float | None = None,
     ) -> list[GearmanJobRequest]:
-        """Wait until each job has ended; `timed_out` tells which has not."""
-        deadline = deadline_after(poll_timeout)
-        return self._wait_for(list(job_requests), is_settled, deadline)
+        """Wait until each job has ended; `timed_out` tells which has not.
+
+        A subclass that overrides it is called for the jobs of every submit.
+        """
+        deadline = deadline_after(either(poll_timeout, timeout))
+        return self._wait_for(_as_list(job_requests), is_settled, deadline)
+
+    def add_connection(self, host: AddressLike) -> Address:
+        address = super().add_connection(host)
+        if all(server.address != address for server in self._servers):
+            self._servers.append(Server(address, *self._limits))
+        return address
 
     def close(self) -> None:
         """Close all connections. Foreground jobs that still wait in a queue will not run."""
         for server in self._servers:
             server.close()
+
+    def shutdown(self) -> None:
+        """Do what `close` does, by python-gearman's name."""
+        self.close()
 
     def __enter__(self) -> Self:
         return self
@@ -214,38 +323,61 @@ class GearmanClient(Submitter):
             except errors.ConnectionError:
                 pass  # begun, so it goes nowhere else; the request is marked as lost
 
-        return self._first_that_takes(write, deadline)
-
-    def _submit_all(self, requests: list[GearmanJobRequest], deadline: float | None) -> None:
-        packets = [self._encode(request, request.gearman_job.data) for request in requests]
-        for request in requests:
-            request.reset()
-        start = 0
-
-        def write(channel: Channel) -> None:
-            nonlocal start
-            start += channel.submit_many(requests[start:], packets[start:], deadline=deadline)
-
-        while start < len(requests):
-            try:
-                self._first_that_takes(write, deadline)
-            except errors.ServerUnavailable as error:
-                if start == 0:
-                    raise
-                for request in requests[start:]:
-                    request.mark_lost(error)
-                return
-
-    def _first_that_takes(
-        self, write: Callable[[Channel], None], deadline: float | None
-    ) -> Channel:
         failures = []
-        for server in self._in_turn(self._servers):
+        for server in self._in_order(self._servers, request):
             try:
                 return server.write(write, deadline)
             except errors.ConnectionError as error:
                 failures.append(error)
         raise unavailable(failures)
+
+    def _submit_all(self, requests: list[GearmanJobRequest], deadline: float | None) -> None:
+        batch = Batch(requests, [self._encode(each, each.gearman_job.data) for each in requests])
+        for request in requests:
+            request.reset()
+        failures: dict[Server, errors.ConnectionError] = {}
+        left = [batch]
+        while left and not is_over(deadline):
+            servers = [server for server in self._servers if server not in failures]
+            if not servers:
+                give_up(requests, left, unavailable(list(failures.values())))
+                return
+            shares = [share for each in left for share in self._shares(each, servers)]
+            left = []
+            for server, share in shares:
+                try:
+                    server.write(share.writer(deadline), deadline)
+                except errors.ConnectionError as error:
+                    failures[server] = error
+                if share.requests:
+                    left.append(share)
+
+    def _shares(self, batch: Batch, servers: list[Server]) -> Iterable[tuple[Server, Batch]]:
+        """Divide what is to be submitted between the job servers."""
+        if len(servers) == 1:
+            return [(servers[0], batch)]
+        shares: dict[Server, Batch] = {}
+        for request, packet in zip(batch.requests, batch.packets, strict=True):
+            server = self._in_order(servers, request)[0]
+            share = shares.setdefault(server, Batch([], []))
+            share.requests.append(request)
+            share.packets.append(packet)
+        return shares.items()
+
+    def _wait_for_one(
+        self,
+        request: GearmanJobRequest,
+        channel: Channel,
+        deadline: float | None,
+        *,
+        wait_until_complete: bool,
+    ) -> GearmanJobRequest:
+        if wait_until_complete and request.is_accepted:
+            if type(self).wait_until_jobs_completed is not GearmanClient.wait_until_jobs_completed:
+                return self.wait_until_jobs_completed([request], seconds_until(deadline))[0]
+            channel.wait(lambda: request.is_settled, deadline)
+        request.timed_out = not (request.is_settled if wait_until_complete else request.is_accepted)
+        return request
 
     def _wait_for(
         self,
@@ -276,6 +408,11 @@ class GearmanClient(Submitter):
                 server.current.abandon()
             self._servers.append(Server(server.address, *self._limits))
         super()._start_anew_after_fork()
+
+
+def _as_list(job_requests: Sequence[GearmanJobRequest]) -> list[GearmanJobRequest]:
+    """Return the caller's own list, so that what is returned is what was given."""
+    return job_requests if isinstance(job_requests, list) else list(job_requests)
 
 
 def _all_done(

@@ -15,6 +15,7 @@ from gearfleet.gearman.encoding import NoopEncoder
 if TYPE_CHECKING:
     from gearfleet import errors
     from gearfleet.gearman.encoding import DataEncoder
+    from gearfleet.gearman.forms import Form
 
 PRIORITY_NONE = None
 PRIORITY_LOW = "LOW"
@@ -92,9 +93,9 @@ class GearmanJobRequest:
 
     __slots__ = (
         "_data_updates", "_warning_updates", "background", "connection_attempts",
-        "connection_failed", "encoder", "error", "exception", "gearman_job",
+        "connection_failed", "encoder", "error", "exception", "form", "gearman_job",
         "is_accepted", "is_settled", "max_connection_attempts", "priority",
-        "result", "state", "status", "timed_out",
+        "result", "state", "status", "status_query", "timed_out",
     )  # fmt: skip
 
     def __init__(
@@ -110,6 +111,8 @@ class GearmanJobRequest:
         self.background = background
         self.max_connection_attempts = max_attempts
         self.encoder = encoder
+        #: How it is submitted, if by none of the six commands of priority and background.
+        self.form: Form | None = None
         self.connection_attempts = 0
         self.reset()
 
@@ -126,6 +129,8 @@ class GearmanJobRequest:
         self.is_accepted = False
         self.is_settled = False
         self.status: dict[str, Any] = {}
+        #: The connection and the question of a GET_STATUS that has no answer yet.
+        self.status_query: tuple[Any, Any] | None = None
         self._data_updates: deque[Any] | None = None
         self._warning_updates: deque[Any] | None = None
 
@@ -157,6 +162,18 @@ class GearmanJobRequest:
         if self._warning_updates is None:
             self._warning_updates = deque()
         return self._warning_updates
+
+    @property
+    def server_status(self) -> dict[str, Any]:
+        """`status`, as python-gearman's README calls it."""
+        return self.status
+
+    @property
+    def status_updates(self) -> deque[tuple[int, int]]:
+        """The last numerator and denominator, none before the first, as in python-gearman."""
+        if not self.status:
+            return deque()
+        return deque([(self.status["numerator"], self.status["denominator"])])
 
     # What the connection's session does with a request. `is_accepted` and
     # `is_settled` are set last: another thread may be waiting for them.
@@ -190,6 +207,12 @@ class GearmanJobRequest:
         self.error = error
         self.connection_failed = True
         self.is_accepted = self.is_settled = True
+
+    def add_data(self, data: Any) -> None:
+        self.data_updates.append(data)
+
+    def add_warning(self, data: Any) -> None:
+        self.warning_updates.append(data)
 
     def update_status(self, known: bool, running: bool, numerator: int, denominator: int) -> None:
         self.status = {

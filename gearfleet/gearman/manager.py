@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, ClassVar
 
-from gearfleet.gearman.addresses import Address, parse_all
+from gearfleet.gearman.addresses import parse_all
 from gearfleet.gearman.encoding import DataEncoder, NoopEncoder
 from gearfleet.gearman.jobs import GearmanJob, GearmanJobRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gearfleet.gearman.addresses import AddressLike
+    from gearfleet.gearman.addresses import Address, AddressLike
 
 # The messages of subclasses, as in python-gearman. Ours go to gearfleet.gearman.*
 logging.getLogger("gearman").addHandler(logging.NullHandler())
@@ -43,9 +43,10 @@ class GearmanConnectionManager:
         """Use one more job server from now on; return its address.
 
         Raises:
-            LocalProtocolError: (a ValueError) the address has none of the known forms.
+            LocalProtocolError: (a ValueError) the address has none of the known forms,
+                or its TLS files cannot be used.
         """
-        address = Address.parse(host)
+        (address,) = parse_all([host])
         self.addresses = tuple(dict.fromkeys((*self.addresses, address)))
         return address
 

@@ -12,23 +12,23 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from gearfleet import errors
-from gearfleet.gearman.addresses import parse_all
-from gearfleet.gearman.encoding import DataEncoder, NoopEncoder, encode_with
+from gearfleet.gearman.encoding import NoopEncoder, encode_with
 from gearfleet.gearman.jobs import (
     PRIORITY_HIGH,
     PRIORITY_LOW,
     PRIORITY_NONE,
-    GearmanJob,
-    GearmanJobRequest,
     to_bytes,
     to_text,
 )
+from gearfleet.gearman.manager import GearmanConnectionManager
 from gearfleet.gearman.protocol import Command, encode
+from gearfleet.gearman.rendezvous import by_preference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from gearfleet.gearman.addresses import AddressLike
+    from gearfleet.gearman.addresses import Address, AddressLike
+    from gearfleet.gearman.jobs import GearmanJobRequest
 
 _SUBMIT = {
     (PRIORITY_NONE, False): Command.SUBMIT_JOB,
@@ -46,20 +46,26 @@ class Candidate(Protocol):
     #: Until then others are tried first.
     avoid_until: float
 
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        ...
+
 
 S = TypeVar("S", bound=Candidate)
 
 
-class Submitter:
+class Submitter(GearmanConnectionManager):
     """The part of a client that needs no connection."""
 
-    data_encoder: ClassVar[type[DataEncoder]] = NoopEncoder
+    #: What the methods that submit do if the caller does not say. python-gearman's
+    #: README has False, its releases have True.
+    wait_until_complete: ClassVar[bool] = True
 
     def __init__(
         self, host_list: AddressLike | Iterable[AddressLike] | None, random_unique_bytes: int
     ) -> None:
-        #: The job servers.
-        self.addresses = parse_all(host_list)
+        super().__init__(host_list)
         self._turn = itertools.count()
         self._unique_bytes = min(max(random_unique_bytes, 8), 24)
         self._unique_start = os.urandom(self._unique_bytes).hex()
@@ -90,8 +96,10 @@ class Submitter:
             unique = f"{self._unique_start}-{next(self._unique_count):x}"
         elif isinstance(unique, bytes):
             unique = to_text(unique)
-        job = GearmanJob(None, None, name, unique, data)
-        return GearmanJobRequest(job, priority, background, max_retries + 1, self.data_encoder)
+        job = self.job_class(None, None, name, unique, data)
+        request = self.job_request_class(job, priority, background, max_retries + 1)
+        request.encoder = self.data_encoder
+        return request
 
     def _new_requests(
         self,
@@ -110,8 +118,8 @@ class Submitter:
                 job["data"],
                 job.get("unique"),
                 job.get("priority", PRIORITY_NONE),
-                background=background,
-                max_retries=max_retries,
+                background=job.get("background", background),
+                max_retries=job.get("max_retries", max_retries),
             )
             for job in jobs_to_submit
         ]
@@ -127,29 +135,42 @@ class Submitter:
                 f"An empty payload for the background job {request.gearman_job.task}: gearmand "
                 "with a persistent queue would not survive its restart; send at least one byte"
             )
+        job = request.gearman_job
+        if request.form is not None:
+            return request.form.encode(request, to_bytes(job.task), to_bytes(job.unique), data)
         command = _SUBMIT.get((request.priority, background))
         if command is None:
             raise errors.LocalProtocolError(
                 f"Priority {request.priority!r} is none of PRIORITY_NONE, PRIORITY_LOW, PRIORITY_HIGH"
             )
-        job = request.gearman_job
         return encode(command, to_bytes(job.task), to_bytes(job.unique), data)
 
-    def _in_turn(self, servers: list[S]) -> list[S]:
-        """Return the job servers in the order to try: in turn, those that failed lately last."""
+    def _in_order(self, servers: Sequence[S], request: GearmanJobRequest) -> Sequence[S]:
+        """Return the job servers in the order to try for one request.
+
+        A job whose unique the caller named goes where every client sends it, so
+        that job servers can coalesce it; the others go to each in turn. Those that
+        failed lately are tried last.
+        """
         if len(servers) < 2:
             return servers
-        first = next(self._turn) % len(servers)
+        job = request.gearman_job
+        if job.unique.startswith(self._unique_start):
+            first = next(self._turn) % len(servers)
+            order = [*servers[first:], *servers[:first]]
+        else:
+            names = to_bytes(job.task), to_bytes(job.unique)
+            order = by_preference(servers, *names, name=lambda server: str(server.address))
         now = time.monotonic()
-        return sorted(
-            servers[first:] + servers[:first], key=lambda server: max(0.0, server.avoid_until - now)
-        )
+        return sorted(order, key=lambda server: max(0.0, server.avoid_until - now))
 
 
 def unavailable(failures: Sequence[errors.ConnectionError]) -> errors.ServerUnavailable:
     """Return the error that says why each of the job servers did not take a submit."""
     reasons = "; ".join(map(str, failures))
-    return errors.ServerUnavailable(f"No job server can be reached: {reasons or 'none was given'}")
+    error = errors.ServerUnavailable(f"No job server can be reached: {reasons or 'none was given'}")
+    error.__cause__ = failures[-1] if failures else None
+    return error
 
 
 def prepare_retry(request: GearmanJobRequest, deadline: float | None) -> None:
@@ -191,6 +212,11 @@ def is_settled(request: GearmanJobRequest) -> bool:
 def deadline_after(seconds: float | None) -> float | None:
     """Return the moment in `seconds` from now, None for no limit."""
     return None if seconds is None else time.monotonic() + seconds
+
+
+def seconds_until(deadline: float | None) -> float | None:
+    """Return how long it is to a deadline, None if there is none."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 def is_over(deadline: float | None) -> bool:

@@ -3,6 +3,8 @@
 Bytes in, bytes out; nothing here knows of gearfleet's tasks or settings.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from gearfleet._version import __version__
 from gearfleet.errors import (
     AmbiguousSubmit,
@@ -43,6 +45,9 @@ from gearfleet.gearman.text import FunctionStatus, Version, WorkerStatus
 from gearfleet.gearman.tls import TLS
 from gearfleet.gearman.worker import GearmanWorker
 
+if TYPE_CHECKING:
+    from gearfleet.gearman.aio import AsyncGearmanClient, AsyncJobStream
+
 __all__ = [
     "JOB_COMPLETE",
     "JOB_CREATED",
@@ -56,6 +61,8 @@ __all__ = [
     "TLS",
     "Address",
     "AmbiguousSubmit",
+    "AsyncGearmanClient",
+    "AsyncJobStream",
     "ConnectionError",
     "DataEncoder",
     "ExceededConnectionAttempts",
@@ -82,3 +89,12 @@ __all__ = [
     "__version__",
     "errors",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # asyncio would make every worker slower to start, and few programs need it.
+    if name in {"AsyncGearmanClient", "AsyncJobStream"}:
+        from gearfleet.gearman import aio
+
+        return getattr(aio, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

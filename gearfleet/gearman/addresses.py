@@ -66,12 +66,21 @@ AddressLike = Address | str | tuple[str, int] | Mapping[str, Any]
 
 
 def parse_all(host_list: AddressLike | Iterable[AddressLike] | None) -> tuple[Address, ...]:
-    """Return the addresses of a list, or of a single one, each of them once."""
+    """Return the addresses of a list, or of a single one, each of them once.
+
+    Raises:
+        LocalProtocolError: (a ValueError) one has no known form, or its TLS files
+            cannot be used.
+    """
     if host_list is None:
         return ()
     if isinstance(host_list, str | Address | Mapping):
-        return (Address.parse(host_list),)
-    return tuple(dict.fromkeys(Address.parse(value) for value in host_list))  # type: ignore[arg-type]
+        host_list = [host_list]
+    addresses = tuple(dict.fromkeys(Address.parse(value) for value in host_list))  # type: ignore[arg-type]
+    for address in addresses:
+        if address.tls is not None:
+            address.tls.make_context()
+    return addresses
 
 
 def _split(value: str) -> tuple[str, int]:

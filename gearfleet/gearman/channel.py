@@ -34,7 +34,7 @@ HEARTBEAT_INTERVAL = 30.0
 #: A job server that owes an answer and is silent for so long is taken for dead.
 HEARTBEAT_LIMIT = 10.0
 
-_PING = encode(Command.ECHO_REQ, b"gearfleet heartbeat")
+PING = encode(Command.ECHO_REQ, b"gearfleet heartbeat")
 _BATCH_BYTES = 64 * 1024
 
 
@@ -141,7 +141,7 @@ class Channel:
         try:
             self._look_before_writing()
             while written < len(requests):
-                batch = _batch(packets, written)
+                batch = next_batch(packets, written)
                 owed = requests[written : written + len(batch)]
                 for request in owed:
                     self._session.expect(request)
@@ -278,7 +278,7 @@ class Channel:
         try:
             self._session.expect(Question(Command.ECHO_RES))
             self._sent_at = time.monotonic()
-            self._connection.send(_PING, stall=self._limit)
+            self._connection.send(PING, stall=self._limit)
         except errors.ConnectionError as error:
             self._lose(error)
         finally:
@@ -361,7 +361,7 @@ class _Follower:
             pass
 
 
-def _batch(packets: Sequence[bytes], start: int) -> Sequence[bytes]:
+def next_batch(packets: Sequence[bytes], start: int) -> Sequence[bytes]:
     """Return the packets from `start` on that go into one write, at least one."""
     size, end = 0, start
     while end < len(packets) and (size < _BATCH_BYTES):

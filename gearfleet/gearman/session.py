@@ -7,7 +7,7 @@ section 3). What follows is matched by handle. Two foreground submits that the
 job server coalesced have one handle and are sent every packet twice, so there
 is a list of waiters for each handle which takes turns.
 
-Both `connection.Channel` (threads) and an asyncio client can stand on this.
+Both `channel.Channel` (threads) and `aio.channel.AsyncChannel` stand on this.
 """
 
 from __future__ import annotations
@@ -42,15 +42,19 @@ class Question:
         self.is_answered = False
 
 
+#: What an answer of the job server is due for.
+Owed = GearmanJobRequest | Question
+
+
 class ClientSession:
     """What one connection owes its users."""
 
     def __init__(self, peer: Any) -> None:
         """Remember for which requests `peer` (a name for messages) still has to answer."""
         self._peer = peer
-        self._owed: deque[GearmanJobRequest | Question] = deque()
+        self._owed: deque[Owed] = deque()
         self._waiting: dict[bytes, list[GearmanJobRequest]] = {}
-        self._handlers: dict[Command, Callable[..., None]] = {
+        self._handlers: dict[Command, Callable[..., Owed | None]] = {
             _C.JOB_CREATED: self._job_created,
             _C.WORK_COMPLETE: self._work_complete,
             _C.WORK_FAIL: self._work_fail,
@@ -66,13 +70,13 @@ class ClientSession:
         """Whether the job server still has to answer something."""
         return bool(self._owed)
 
-    def expect(self, owed: GearmanJobRequest | Question) -> None:
+    def expect(self, owed: Owed) -> None:
         """Queue what the next answer is for; call it in the order of the writes."""
         if isinstance(owed, GearmanJobRequest):
             owed.mark_submitted(self._peer)
         self._owed.append(owed)
 
-    def retract(self, owed: Sequence[GearmanJobRequest | Question]) -> None:
+    def retract(self, owed: Sequence[Owed]) -> None:
         """Take back the last `expect`s, because not one byte of them was written."""
         for item in reversed(owed):
             if self._owed and self._owed[-1] is item:
@@ -81,17 +85,14 @@ class ClientSession:
                 item.reset()
                 item.connection_attempts -= 1
 
-    def receive(self, packet: Packet) -> None:
-        """Give a packet to the request that it is for.
+    def receive(self, packet: Packet) -> Owed | None:
+        """Give a packet to the request that it is for, and return that; None if it is for none.
 
         Raises:
             ProtocolError: the answer is not the one that is due.
         """
         handler = self._handlers.get(packet.command)
-        if handler is not None:
-            handler(*packet.args)
-        else:
-            self._answer(packet)
+        return handler(*packet.args) if handler is not None else self._answer(packet)
 
     def lost(self, error: errors.GearmanError) -> None:
         """Tell every request that the connection is gone."""
@@ -108,15 +109,16 @@ class ClientSession:
             for request in requests:
                 request.mark_lost(error)
 
-    def _job_created(self, handle: bytes) -> None:
+    def _job_created(self, handle: bytes) -> GearmanJobRequest:
         request = self._owed.popleft() if self._owed else None
         if not isinstance(request, GearmanJobRequest):
             raise errors.ProtocolError(f"{self._peer} sent JOB_CREATED, no submit waits for one")
         if not request.background:
             self._waiting.setdefault(handle, []).append(request)
         request.mark_created(handle)
+        return request
 
-    def _error(self, code: bytes, text: bytes) -> None:
+    def _error(self, code: bytes, text: bytes) -> Owed | None:
         error = errors.ServerError(to_text(code), to_text(text))
         if not self._owed:
             logger.warning(
@@ -125,57 +127,67 @@ class ClientSession:
                 error,
                 extra={"action": "server_error"},
             )
-            return
+            return None
         item = self._owed.popleft()
         if isinstance(item, Question):
             item.error = error
             item.is_answered = True
         else:
             item.mark_failed(error=error)
+        return item
 
-    def _answer(self, packet: Packet) -> None:
+    def _answer(self, packet: Packet) -> Question:
         question = self._owed.popleft() if self._owed else None
         if not isinstance(question, Question) or question.expected is not packet.command:
             raise errors.ProtocolError(f"{self._peer} sent {packet!r}, which nobody waits for")
         question.answer = packet
         question.is_answered = True
+        return question
 
-    def _work_complete(self, handle: bytes, data: bytes) -> None:
+    def _work_complete(self, handle: bytes, data: bytes) -> GearmanJobRequest | None:
         request = self._finish(handle)
         if request is None:
-            return
+            return None
         try:
             request.mark_complete(data)
         except Exception as error:
             # Whatever a user's decoder raises concerns this one request.
             request.mark_failed(error=errors.GearmanError(f"Cannot decode the result: {error!r}"))
+        return request
 
-    def _work_fail(self, handle: bytes) -> None:
+    def _work_fail(self, handle: bytes) -> GearmanJobRequest | None:
         # gearmand makes a WORK_FAIL of a WORK_EXCEPTION for clients without the
         # option, and leaves a NUL after the handle.
         request = self._finish(handle.removesuffix(b"\0"))
         if request is not None:
             request.mark_failed()
+        return request
 
-    def _work_exception(self, handle: bytes, data: bytes) -> None:
+    def _work_exception(self, handle: bytes, data: bytes) -> GearmanJobRequest | None:
         request = self._finish(handle)
         if request is not None:
             request.mark_failed(exception=data)
+        return request
 
-    def _work_data(self, handle: bytes, data: bytes) -> None:
+    def _work_data(self, handle: bytes, data: bytes) -> GearmanJobRequest | None:
         request = self._next_in_turn(handle)
         if request is not None:
-            request.data_updates.append(_decode(request, data))
+            request.add_data(_decode(request, data))
+        return request
 
-    def _work_warning(self, handle: bytes, data: bytes) -> None:
+    def _work_warning(self, handle: bytes, data: bytes) -> GearmanJobRequest | None:
         request = self._next_in_turn(handle)
         if request is not None:
-            request.warning_updates.append(_decode(request, data))
+            request.add_warning(_decode(request, data))
+        return request
 
-    def _work_status(self, handle: bytes, numerator: bytes, denominator: bytes) -> None:
+    def _work_status(
+        self, handle: bytes, numerator: bytes, denominator: bytes
+    ) -> GearmanJobRequest | None:
         request = self._next_in_turn(handle)
         if request is not None:
             request.update_status(True, True, number(numerator), number(denominator))
+        return request
 
     def _finish(self, handle: bytes) -> GearmanJobRequest | None:
         requests = self._waiting.get(handle)

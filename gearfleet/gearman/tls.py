@@ -62,7 +62,7 @@ _REASONS = {
     "EOF": _HUNG_UP,
 }
 #: gearmand takes a TLS hello for the begin of a text command and waits for its end (F13).
-SILENT = f"no answer to the TLS handshake within {{:g}} s; most likely {_NOT_TLS}"
+SILENT = f"no answer to the TLS handshake within {{:.3g}} s; most likely {_NOT_TLS}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

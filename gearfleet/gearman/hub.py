@@ -7,9 +7,11 @@ except for `wake`.
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import time
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 #: A job begins while an earlier result cannot be sent, if not one byte of that moved for so long.
 STALL = 0.25
+
+
+_hubs: weakref.WeakSet[Hub] = weakref.WeakSet()
 
 
 class Hub:
@@ -52,6 +57,7 @@ class Hub:
         self._bell.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ, self._heard_bell)
         self.links = [self._new_link(address) for address in addresses]
+        _hubs.add(self)
 
     @property
     def deadline(self) -> float:
@@ -141,6 +147,16 @@ class Hub:
         self._bell.close()
         self._ear.close()
 
+    def abandon(self) -> None:
+        """Close what a forked child has of this, without a word to the job servers.
+
+        They give the jobs of a dead worker to another one when its connection
+        ends, and it would last as long as the child.
+        """
+        # First of all: the parent uses the same epoll, and would hear of nothing any more.
+        self._selector.close()
+        self.close()
+
     def wake(self) -> None:
         """End the wait of `poll`; safe in a signal handler and from any thread."""
         try:
@@ -165,3 +181,11 @@ class Hub:
             self._ear.recv(4096)
         except BlockingIOError:
             pass
+
+
+def _abandon_all() -> None:
+    for hub in list(_hubs):
+        hub.abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)

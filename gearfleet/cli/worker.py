@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -59,20 +60,27 @@ def work(args: argparse.Namespace, output: Output) -> int:
     from gearfleet.cli.logs import log_to_stderr
     from gearfleet.cli.project import load_project
     from gearfleet.tasks import apps_of, load_worker
-    from gearfleet.worker.lifecycle import stoppable
+    from gearfleet.worker.ending import end_within
+    from gearfleet.worker.signals import stoppable
 
     log_to_stderr(output.verbosity)
     with stoppable():
         project = load_project(args)
         apps = project.apps or apps_of([args.app_name])
         module = load_worker(apps, args.app_name, args.worker_name)
-        return serve_module(module, project.settings, args)
+        code = serve_module(module, project.settings, args)
+    end_within(args.hook_timeout)
+    return code
 
 
 def serve_module(module: WorkerModule, settings: Settings, args: argparse.Namespace) -> int:
     """Serve `module` as the options in `args` say; return the worker's exit code."""
     from gearfleet.worker.process import serve
 
+    # What the imports made stays until the end. To look through it again and
+    # again would cost a big project 20 ms now and then, and 100 ms at the end.
+    gc.collect()
+    gc.freeze()
     return serve(
         module,
         queues=args.queue_name,

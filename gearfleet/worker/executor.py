@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gearfleet.errors import JobInterrupted
 from gearfleet.tasks import payload
@@ -71,6 +74,7 @@ class Executor:
         self._hooks = hooks
         self._ladder = ladder
         self._loop: asyncio.Runner | None = None
+        self._pid = os.getpid()
 
     def execute(self, assignment: Assignment) -> Outcome:
         """Run one job and return its outcome.
@@ -120,6 +124,15 @@ class Executor:
         )
 
     def _call(self, job: Job) -> Outcome:
+        outcome: Outcome | None = None
+        try:
+            outcome = self._attempt(job)
+            return outcome
+        finally:
+            if os.getpid() != self._pid:
+                _end_fork(outcome)
+
+    def _attempt(self, job: Job) -> Outcome:
         try:
             value = job.task.func(*job.args, **job.kwargs)
             if inspect.iscoroutine(value):
@@ -143,6 +156,28 @@ class Executor:
         except JobInterrupted:
             self.close()  # cancels the coroutine, so that its finally blocks run
             raise
+
+
+def _end_fork(outcome: Outcome | None) -> NoReturn:
+    """End a child that a task forked and that came back, which would be a second worker.
+
+    It would answer its parent's job, and take others over its parent's connections.
+    """
+    code = 0
+    if isinstance(outcome, Failed):
+        code = _exit_code(outcome.error)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(code)
+
+
+def _exit_code(error: BaseException) -> int:
+    """Return the code with which a process that `error` ends would end."""
+    if not isinstance(error, SystemExit):
+        logger.error("The forked child of a task failed", exc_info=error)
+        return 1
+    return error.code if isinstance(error.code, int) else int(error.code is not None)
 
 
 def _failed(job: Job, error: BaseException) -> Failed:

@@ -25,7 +25,6 @@ from __future__ import annotations
 import enum
 import faulthandler
 import logging
-import os
 import select
 import signal
 import socket
@@ -37,16 +36,13 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import JobInterrupted
+from gearfleet.worker.signals import INTERRUPT, STOP_SIGNALS, Handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType, TracebackType
-    from typing import Any
 
 logger = logging.getLogger(__name__)
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_INTERRUPT = signal.SIGURG
 
 #: Seconds between the last call to the main thread and the hard end; leaving
 #: the job servers may take 2 of them.
@@ -115,7 +111,7 @@ class StopLadder:
     def __enter__(self) -> StopLadder:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
-        self._handlers = _Handlers(self._writer.fileno(), self._raise_if_due)
+        self._handlers = Handlers(self._writer, self._raise_if_due)
         self._thread = threading.Thread(target=self._watch, name="stop ladder", daemon=True)
         self._thread.start()
         return self
@@ -162,12 +158,18 @@ class StopLadder:
 
     def _watch(self) -> None:
         while (number := self._next()) != _END:
-            if number is None:
-                self._handle_silence()
-            elif number == _HOOKS:
-                self._handle_hooks()
-            elif number in STOP_SIGNALS:
-                self._handle_stop(signal.Signals(number).name)
+            try:
+                self._handle(number)
+            except Exception:  # of a log: a task may have closed stderr, and we stop all the same
+                continue
+
+    def _handle(self, number: int | None) -> None:
+        if number is None:
+            self._handle_silence()
+        elif number == _HOOKS:
+            self._handle_hooks()
+        elif number in STOP_SIGNALS:
+            self._handle_stop(signal.Signals(number).name)
 
     def _next(self) -> int | None:
         """Return the next byte, or None if none came until something is due."""
@@ -249,7 +251,7 @@ class StopLadder:
         ident = threading.main_thread().ident
         assert ident is not None
         self._is_called = self._phase is not Phase.IDLE
-        signal.pthread_kill(ident, _INTERRUPT)
+        signal.pthread_kill(ident, INTERRUPT)
 
 
 class _Inside:
@@ -269,60 +271,7 @@ class _Inside:
 
     def __exit__(self, kind: type | None, error: object, trace: TracebackType | None) -> None:
         self._ladder._phase = Phase.IDLE
-
-
-class _Handlers:
-    """The signal handlers of the active ladder, and those that were there before."""
-
-    active: _Handlers | None = None
-
-    def __init__(self, wakeup_fd: int, interrupt: Callable[[int, FrameType | None], None]) -> None:
-        self._previous_fd = signal.set_wakeup_fd(wakeup_fd, warn_on_full_buffer=False)
-        handlers: dict[signal.Signals, Any] = dict.fromkeys(STOP_SIGNALS, _note)
-        handlers[_INTERRUPT] = interrupt
-        self._previous = {number: signal.signal(number, func) for number, func in handlers.items()}
-        _Handlers.active = self
-
-    def restore(self) -> None:
-        _Handlers.active = None
-        for number, previous in self._previous.items():
-            signal.signal(number, previous or signal.SIG_DFL)
-        signal.set_wakeup_fd(self._previous_fd)
-
-
-def _note(_number: int, _frame: FrameType | None) -> None:
-    """Take the signal: the byte on the socket has told the ladder."""
-
-
-class _Fork(threading.local):
-    """Gives a forked child the handlers that were there before ours.
-
-    A task that forks (multiprocessing does) must be able to end its child with
-    SIGTERM; with our handlers the child would live on and drain its parent.
-    The signals wait until the child is ready, or one that comes at once is lost.
-    """
-
-    mask: set[int] | None = None
-
-    def before(self) -> None:
-        if _Handlers.active is not None:
-            self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-
-    def in_parent(self) -> None:
-        if self.mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
-            self.mask = None
-
-    def in_child(self) -> None:
-        if _Handlers.active is not None:
-            _Handlers.active.restore()
-        self.in_parent()
-
-
-_fork = _Fork()
-os.register_at_fork(
-    before=_fork.before, after_in_parent=_fork.in_parent, after_in_child=_fork.in_child
-)
+        self._ladder._handlers.reclaim()
 
 
 def _end_hard_in(seconds: float) -> None:
@@ -331,27 +280,3 @@ def _end_hard_in(seconds: float) -> None:
     The timer is a thread in C, so it works with the GIL held.
     """
     faulthandler.dump_traceback_later(seconds, exit=True, file=2)
-
-
-class _Stop(BaseException):
-    """Told to stop before there was a job; no SystemExit, which an import may raise itself."""
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Let TERM and INT end the process with exit code 0, until a `StopLadder` takes over.
-
-    For the time in which worker modules are imported: there is nothing to drain yet.
-    """
-    previous = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
-    try:
-        yield
-    except _Stop:
-        raise SystemExit(0) from None
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise _Stop

@@ -145,6 +145,22 @@ def test_signal__ends_a_worker_whose_module_is_still_importing(
     assert "Traceback" not in worker.output()
 
 
+def test_signal__ends_a_worker_whose_module_swallows_what_a_signal_raises(
+    project: WorkerProject,
+) -> None:
+    project.write(
+        "gearman_workers/worker_foo.py",
+        "import time\nfrom gearfleet import task\nprint('importing', flush=True)\n"
+        "try:\n    time.sleep(60)\nexcept:\n    pass\n"
+        "@task(queue='foo')\ndef nothing(): pass\n",
+    )
+    worker = project.start()
+    worker.wait_for_output("importing")
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(timeout=5) == 0
+    assert "Stopped (SIGTERM)" in worker.output()
+
+
 def test_signal__ends_a_worker_whose_start_hook_is_still_running(
     tmp_path: Path, gearmand: JobServer
 ) -> None:

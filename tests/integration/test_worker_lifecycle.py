@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gearfleet.errors import JobInterrupted
-from gearfleet.worker import lifecycle
+from gearfleet.worker import signals
 from gearfleet.worker.executor import Executor
 from gearfleet.worker.hooks import Hooks
 from gearfleet.worker.lifecycle import Limits, StopLadder
@@ -62,7 +62,7 @@ def until(stage: Stage, *asked: str) -> None:
     wait_for(lambda: stage.asked == list(asked), f"{asked}, asked so far: {stage.asked}")
 
 
-@pytest.mark.parametrize("number", lifecycle.STOP_SIGNALS)
+@pytest.mark.parametrize("number", signals.STOP_SIGNALS)
 def test_first_signal__drains_and_leaves_the_job_alone(
     stage: Stage, number: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,7 +229,7 @@ def test_hooks__run_after_an_interruption(stage: Stage) -> None:
 
 
 def test_leaving__restores_everything(stage: Stage) -> None:
-    numbers = [*lifecycle.STOP_SIGNALS, signal.SIGURG, signal.SIGALRM]
+    numbers = [*signals.STOP_SIGNALS, signal.SIGURG, signal.SIGALRM]
     before = [signal.getsignal(number) for number in numbers]
     wakeup = signal.set_wakeup_fd(-1)
     threads = threading.active_count()
@@ -256,9 +256,9 @@ def test_forked_child__dies_of_sigterm_and_drains_nobody(stage: Stage) -> None:
     assert not ladder.is_interrupted
 
 
-@pytest.mark.parametrize("number", lifecycle.STOP_SIGNALS)
+@pytest.mark.parametrize("number", signals.STOP_SIGNALS)
 def test_stoppable__ends_an_import_with_success(number: signal.Signals) -> None:
-    with pytest.raises(SystemExit) as caught, lifecycle.stoppable():
+    with pytest.raises(SystemExit) as caught, signals.stoppable():
         send(number)
         block()
     assert caught.value.code == 0

@@ -9,7 +9,8 @@ from gearfleet.cli.logs import log_to_stderr
 from gearfleet.cli.project import load_project
 from gearfleet.contrib.django.management.verbs import VerbCommand
 from gearfleet.tasks import load_worker
-from gearfleet.worker.lifecycle import stoppable
+from gearfleet.worker.ending import end_within
+from gearfleet.worker.signals import stoppable
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -40,6 +41,7 @@ def work(args: Namespace, output: Output) -> int:
         output.text(announcement(module, args.queue_name))
         code = worker.serve_module(module, project.settings, args)
     output.text(f"{args.worker_name} get interrupted, exiting...\n")
+    end_within(args.hook_timeout)
     return code
 
 

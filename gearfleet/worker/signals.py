@@ -1,0 +1,140 @@
+"""The stop signals of a process that is, or is about to be, a worker.
+
+Before there is a ladder, `stoppable` lets them end the process. While there is
+one, `Handlers` has them, and gets them back from code of the user that took
+them. A forked child has those that were there before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+logger = logging.getLogger(__name__)
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+INTERRUPT = signal.SIGURG
+
+#: Stop signals that came before there was a ladder.
+_heard_early: set[int] = set()
+
+
+class Handlers:
+    """The signal handlers of the active ladder, and those that were there before."""
+
+    active: Handlers | None = None
+
+    def __init__(
+        self, writer: socket.socket, interrupt: Callable[[int, FrameType | None], None]
+    ) -> None:
+        """Send each stop signal to `writer` as a byte; call `interrupt` for SIGURG."""
+        self._writer = writer
+        self._fd = writer.fileno()
+        self._previous_fd = signal.set_wakeup_fd(self._fd, warn_on_full_buffer=False)
+        handlers: dict[signal.Signals, Any] = dict.fromkeys(STOP_SIGNALS, _note)
+        handlers[INTERRUPT] = interrupt
+        self._previous = {number: signal.signal(number, func) for number, func in handlers.items()}
+        Handlers.active = self
+        # Code that is imported may swallow every exception, also the one of `_stop`.
+        if _heard_early:
+            writer.send(bytes(_heard_early))
+        _heard_early.clear()
+
+    def restore(self) -> None:
+        """Put the handlers back that were there before."""
+        Handlers.active = None
+        for number, previous in self._previous.items():
+            signal.signal(number, previous or signal.SIG_DFL)
+        signal.set_wakeup_fd(self._previous_fd)
+
+    def reclaim(self) -> None:
+        """Take the stop signals back from code of the user that left them to others.
+
+        An event loop that had SIGTERM leaves it to the system, which would end
+        the worker in its next job.
+        """
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not _note:
+                signal.signal(number, _note)
+                logger.warning(
+                    "A task changed the handler of %s, which the worker needs; put back",
+                    signal.Signals(number).name,
+                    extra={"action": "signal_reclaimed", "signal": number},
+                )
+
+    def hear(self, number: int) -> None:
+        """Tell the ladder of a signal, if a library took the descriptor that would have."""
+        if signal.set_wakeup_fd(self._fd, warn_on_full_buffer=False) != self._fd:
+            self._writer.send(bytes([number]))
+
+
+def _note(number: int, _frame: FrameType | None) -> None:
+    """Take the signal: the byte on the socket has told the ladder."""
+    if Handlers.active is not None:
+        Handlers.active.hear(number)
+
+
+class _Fork(threading.local):
+    """Gives a forked child the handlers that were there before ours.
+
+    A task that forks (multiprocessing does) must be able to end its child with
+    SIGTERM; with our handlers the child would live on and drain its parent.
+    The signals wait until the child is ready, or one that comes at once is lost.
+    """
+
+    mask: set[int] | None = None
+
+    def before(self) -> None:
+        if Handlers.active is not None:
+            self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+    def in_parent(self) -> None:
+        if self.mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+            self.mask = None
+
+    def in_child(self) -> None:
+        if Handlers.active is not None:
+            Handlers.active.restore()
+        self.in_parent()
+
+
+_fork = _Fork()
+os.register_at_fork(
+    before=_fork.before, after_in_parent=_fork.in_parent, after_in_child=_fork.in_child
+)
+
+
+class _Stop(BaseException):
+    """Told to stop before there was a job; no SystemExit, which an import may raise itself."""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let TERM and INT end the process with exit code 0, until a `StopLadder` takes over.
+
+    For the time in which worker modules are imported: there is nothing to drain yet.
+    """
+    previous = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
+    try:
+        yield
+    except _Stop:
+        raise SystemExit(0) from None
+    finally:
+        _heard_early.clear()
+        for number, handler in previous.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    _heard_early.add(number)
+    raise _Stop

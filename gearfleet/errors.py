@@ -33,6 +33,7 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
           · UnknownCommandError         a command that does not exist, or not in this direction
         - LocalProtocolError            (also a ValueError) we were asked to send such a thing
         - ServerError                   the job server answered ERROR
+        - FunctionInUse                 it has jobs or workers and cannot be dropped
         - ExceededConnectionAttempts
         - InvalidClientState
         - InvalidWorkerState
@@ -181,6 +182,10 @@ class ConnectionError(GearmanError, builtins.ConnectionError):
     """The connection to a job server broke."""
 
     exit_code = EXIT_UNREACHABLE
+
+
+class FunctionInUse(GearmanError):
+    """The function has jobs or workers and cannot be dropped."""
 
 
 class ExceededConnectionAttempts(GearmanError):

@@ -10,10 +10,13 @@ from gearfleet.errors import (
     AmbiguousSubmit,
     ConnectionError,
     ExceededConnectionAttempts,
+    FunctionInUse,
     GearmanError,
     InvalidAdminClientState,
     InvalidClientState,
     InvalidWorkerState,
+    JobFailed,
+    JobTimeout,
     LocalProtocolError,
     ProtocolError,
     ServerError,
@@ -41,7 +44,9 @@ from gearfleet.gearman.jobs import (
 )
 from gearfleet.gearman.machine import Timing
 from gearfleet.gearman.manager import GearmanConnectionManager
-from gearfleet.gearman.text import FunctionStatus, Version, WorkerStatus
+from gearfleet.gearman.status import JobStatus
+from gearfleet.gearman.streams import JobData, JobProgress, JobResult, JobStream, JobWarning
+from gearfleet.gearman.text import FunctionStatus, KnownJob, PriorityStatus, Version, WorkerStatus
 from gearfleet.gearman.tls import TLS
 from gearfleet.gearman.worker import GearmanWorker
 
@@ -66,6 +71,7 @@ __all__ = [
     "ConnectionError",
     "DataEncoder",
     "ExceededConnectionAttempts",
+    "FunctionInUse",
     "FunctionStatus",
     "GearmanAdminClient",
     "GearmanClient",
@@ -77,7 +83,17 @@ __all__ = [
     "InvalidAdminClientState",
     "InvalidClientState",
     "InvalidWorkerState",
+    "JobData",
+    "JobFailed",
+    "JobProgress",
+    "JobResult",
+    "JobStatus",
+    "JobStream",
+    "JobTimeout",
+    "JobWarning",
+    "KnownJob",
     "LocalProtocolError",
+    "PriorityStatus",
     "ProtocolError",
     "ServerError",
     "ServerUnavailable",

@@ -119,6 +119,11 @@ class Channel:
             self._look_before_writing()
             self._session.expect(owed)
             self._write(packet, deadline, (owed,))
+        except errors.ConnectionError:
+            raise
+        except BaseException as error:
+            self._lose_after(error)
+            raise
         finally:
             self._writing.release()
             if self.lost is not None:
@@ -152,6 +157,9 @@ class Channel:
                 raise
         except errors.ConnectionError:
             written += len(batch)
+        except BaseException as error:
+            self._lose_after(error)
+            raise
         finally:
             self._writing.release()
             if self.lost is not None:
@@ -206,6 +214,17 @@ class Channel:
                 self._hand_on()
         if self.lost is not None:
             raise Unwritten(str(self.lost))
+
+    def _lose_after(self, error: BaseException) -> None:
+        """End the connection after a signal's exception, which may have cut a write short.
+
+        What is written next would be taken for the rest of that packet, and its
+        answer for that one's.
+        """
+        kind = type(error).__name__
+        self._lose(
+            errors.ConnectionError(f"{kind} interrupted a write to job server {self.address}")
+        )
 
     def _write(
         self, data: bytes, deadline: float | None, owed: Sequence[GearmanJobRequest | Question]

@@ -22,15 +22,30 @@ def add_verbs(verbs: Verbs) -> None:
         metavar="HOST:PORT",
         help="address to listen on; port 0 takes a free one (default %(default)s)",
     )
+    parser.add_argument(
+        "-j",
+        "--job-retries",
+        type=int,
+        default=0,
+        metavar="N",
+        help="fail a job when N workers were lost with it; 0 is no limit (default %(default)s)",
+    )
 
 
 def serve(args: argparse.Namespace, output: Output) -> int:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT; after SIGUSR1 until every job is done."""
     from gearfleet.gearman.addresses import Address
     from gearfleet.gearman.server import run
 
     host, port = listening_address(args.listen)
-    run(host, port, ready=lambda host, port: output.talk(f"Listening on {Address(host, port)}"))
+    if args.job_retries < 0:
+        raise UsageError(f"--job-retries {args.job_retries}: give a number of workers, 0 for any")
+    run(
+        host,
+        port,
+        ready=lambda host, port: output.talk(f"Listening on {Address(host, port)}"),
+        job_retries=args.job_retries,
+    )
     return 0
 
 

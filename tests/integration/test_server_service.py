@@ -208,3 +208,37 @@ def test_connection__reset_before_it_is_accepted(small: EmbeddedServer) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     with Peer(small.address) as peer:
         wait_for(lambda: len(peer.table("workers")) == 1, "the dead connections to be gone")
+
+
+# Draining
+
+
+def test_drain__of_a_thread_waits_for_its_jobs() -> None:
+    with EmbeddedServer() as server, Peer(server.address) as peer:
+        peer.register("f")
+        handle = peer.submit("f")
+        assert not server.drain(timeout=0.1)
+        with pytest.raises(ConnectionRefusedError):
+            Peer(server.address)
+        assert peer.grab_handle() == handle
+        peer.send(C.WORK_COMPLETE, handle, b"")
+        assert server.drain(timeout=10)
+        assert peer.wait_closed() == []
+
+
+def test_drain__waits_for_a_job_that_is_not_due() -> None:
+    with EmbeddedServer() as server, Peer(server.address) as peer:
+        peer.register("f").send(C.PRE_SLEEP)
+        peer.ask(C.SUBMIT_JOB_EPOCH, "f", "u", str(int(time.time()) + 1), b"data")
+        assert not server.drain(timeout=0.1)
+        assert peer.receive().command is C.NOOP
+        peer.send(C.WORK_COMPLETE, peer.grab_handle(), b"")
+        assert server.drain(timeout=10)
+
+
+def test_retries__in_a_thread() -> None:
+    with EmbeddedServer(job_retries=1) as server, Peer(server.address) as client:
+        with Peer(server.address) as dying:
+            handle = client.submit("f", command=C.SUBMIT_JOB)
+            dying.register("f").grab_handle()
+        assert client.receive() == (C.WORK_FAIL, (handle,))

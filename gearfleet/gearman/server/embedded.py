@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Self
 
 from gearfleet.gearman.server.service import DEFAULT_LIMITS, Limits, serve
@@ -19,14 +20,21 @@ class EmbeddedServer:
     """
 
     def __init__(
-        self, host: str = "127.0.0.1", port: int = 0, *, limits: Limits = DEFAULT_LIMITS
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        job_retries: int = 0,
     ) -> None:
         self._host = host
         self._port = port
         self._limits = limits
+        self._job_retries = job_retries
         self._started: Future[tuple[str, int]] = Future()
         self._thread = threading.Thread(target=self._run, name="gearfleet-server", daemon=True)
         self._loop: asyncio.AbstractEventLoop
+        self._draining: asyncio.Event
         self._serving: asyncio.Task[None]
 
     @property
@@ -47,8 +55,16 @@ class EmbeddedServer:
 
     def __exit__(self, *_exc_info: object) -> None:
         """Close every connection and end the thread."""
-        self._loop.call_soon_threadsafe(self._serving.cancel)
+        with suppress(RuntimeError):  # it has drained, and its loop is closed
+            self._loop.call_soon_threadsafe(self._serving.cancel)
         self._thread.join()
+
+    def drain(self, timeout: float | None = None) -> bool:
+        """Accept no connection any more; return whether every job was done within `timeout`."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._draining.set)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -63,7 +79,15 @@ class EmbeddedServer:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._draining = asyncio.Event()
         self._serving = self._loop.create_task(
-            serve(self._host, self._port, ready=self._note_address, limits=self._limits)
+            serve(
+                self._host,
+                self._port,
+                ready=self._note_address,
+                limits=self._limits,
+                job_retries=self._job_retries,
+                draining=self._draining,
+            )
         )
         await self._serving

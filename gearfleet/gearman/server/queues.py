@@ -50,13 +50,15 @@ class JobQueues:
     Args:
         host: the middle of every handle, ``H:<host>:<n>``.
         clock: returns seconds since the epoch.
+        job_retries: how many workers may be lost with a job until it fails; 0 is no limit.
     """
 
-    def __init__(self, *, host: str, clock: Callable[[], float]) -> None:
+    def __init__(self, *, host: str, clock: Callable[[], float], job_retries: int = 0) -> None:
         self.functions: dict[bytes, Function] = {}
         self.jobs: dict[bytes, Job] = {}
         self.peers: dict[Peer, None] = {}
         self._clock = clock
+        self._job_retries = job_retries
         self._timers = Timers()
         self._handles = _handles(host)
 
@@ -237,10 +239,12 @@ class JobQueues:
     def _requeue(self, job: Job) -> None:
         """Take a job from its worker; another one gets it, unless nobody wants it any more."""
         self._take_back(job)
+        job.retries += 1
         if job.is_abandoned:
             self._forget(job)
+        elif job.retries == self._job_retries:
+            self.fail(job)
         else:
-            job.retries += 1
             self._make_runnable(job)
 
     def _take_back(self, job: Job) -> None:

@@ -189,15 +189,18 @@ class Service:
         *,
         host: str,
         limits: Limits = DEFAULT_LIMITS,
+        job_retries: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.limits = limits
-        self.queues = JobQueues(host=host, clock=clock)
+        self.queues = JobQueues(host=host, clock=clock, job_retries=job_retries)
         #: Connections that have packets to send.
         self.unflushed: list[Connection] = []
         self._clock = clock
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
+        #: Set when there is no job any more; made only once somebody waits for that.
+        self._jobless: asyncio.Event | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_due: float | None = None
 
@@ -222,6 +225,8 @@ class Service:
                 connection.flush()
         if self.queues.next_due != self._alarm_due:
             self._set_alarm()
+        if self._jobless is not None and not self.queues.jobs:
+            self._jobless.set()
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:
@@ -236,6 +241,12 @@ class Service:
         self.queues.run_due()
         self._alarm_due = None
         self.flush()
+
+    async def until_jobless(self) -> None:
+        """Return when every job is done, also those that are queued or not yet due."""
+        self._jobless = asyncio.Event()
+        self.flush()
+        await self._jobless.wait()
 
     async def close(self) -> None:
         """Close every connection, the stubborn ones with force."""
@@ -252,7 +263,13 @@ class Service:
 
 
 async def serve(
-    host: str, port: int, *, ready: Ready | None = None, limits: Limits = DEFAULT_LIMITS
+    host: str,
+    port: int,
+    *,
+    ready: Ready | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    job_retries: int = 0,
+    draining: asyncio.Event | None = None,
 ) -> None:
     """Serve until cancelled, then close every connection.
 
@@ -261,18 +278,28 @@ async def serve(
         port: 0 for any free one.
         ready: called once with the real host and port when connections are accepted.
         limits: how much memory a connection may take.
+        job_retries: how many workers may be lost with a job until it fails; 0 is no limit.
+        draining: once it is set, no connection is accepted, and when every job is done,
+            this returns. Jobs are accepted until then on the connections that there are.
 
     Raises:
         GearmanError: it is not possible to listen there.
     """
-    service = Service(host=socket.gethostname(), limits=limits)
+    service = Service(host=socket.gethostname(), limits=limits, job_retries=job_retries)
     listener = await _listen(service, host, port)
     address = listener.sockets[0].getsockname()[:2]
     logger.info("Listening on %s:%d", *address, extra={"action": "server_started"})
     try:
         if ready is not None:
             ready(*address)
-        await asyncio.get_running_loop().create_future()
+        await (draining or asyncio.Event()).wait()
+        listener.close()
+        logger.info(
+            "Draining: no new connections, %d jobs to be done",
+            len(service.queues.jobs),
+            extra={"action": "server_draining"},
+        )
+        await service.until_jobless()
     finally:
         listener.close()
         await service.close()
@@ -289,15 +316,24 @@ async def _listen(service: Service, host: str, port: int) -> asyncio.Server:
         ) from error
 
 
-def run(host: str, port: int, *, ready: Ready | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; arguments and errors are those of `serve`."""
-    asyncio.run(_serve_until_signalled(host, port, ready))
+def run(host: str, port: int, *, ready: Ready | None = None, job_retries: int = 0) -> None:
+    """Serve until SIGTERM or SIGINT, or SIGUSR1 and the end of every job.
+
+    Arguments and errors are those of `serve`.
+    """
+    asyncio.run(_serve_until_signalled(host, port, ready, job_retries))
 
 
-async def _serve_until_signalled(host: str, port: int, ready: Ready | None) -> None:
+async def _serve_until_signalled(
+    host: str, port: int, ready: Ready | None, job_retries: int
+) -> None:
     loop = asyncio.get_running_loop()
-    serving = loop.create_task(serve(host, port, ready=ready))
+    draining = asyncio.Event()
+    serving = loop.create_task(
+        serve(host, port, ready=ready, job_retries=job_retries, draining=draining)
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)
+    loop.add_signal_handler(signal.SIGUSR1, draining.set)
     with suppress(asyncio.CancelledError):
         await serving

@@ -90,7 +90,7 @@ def test_p14__task_that_takes_itself_back_ends_its_jobs_first(
     worker.register_task(function, run)
     with running(worker), Peer(job_server) as other:
         other.register(function)
-        wait_for(lambda: job_server.workers_of(function) == 1, "the task to be taken back")
+        wait_for(lambda: ran and job_server.workers_of(function) == 1, "the task to be taken back")
         client.wait_until_jobs_completed(requests[: len(ran)], timeout=20)
         done = [request.result for request in requests if request.complete]
         assert done == ran

@@ -92,7 +92,7 @@ class GearmanJobRequest:
     """
 
     __slots__ = (
-        "_data_updates", "_warning_updates", "background", "connection_attempts",
+        "__weakref__", "_data_updates", "_warning_updates", "background", "connection_attempts",
         "connection_failed", "encoder", "error", "exception", "form", "gearman_job",
         "is_accepted", "is_settled", "max_connection_attempts", "priority",
         "result", "state", "status", "status_query", "timed_out",

@@ -40,6 +40,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     object on stdout); a failing import keeps its traceback, because the line
     that raised is what the user looks for.
     """
+    output.forgive()
     try:
         return int(args.run(args, output))
     except GearfleetError as error:

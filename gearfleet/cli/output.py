@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class Output:
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
 
+    def forgive(self) -> None:
+        """Show what the terminal's encoding lacks as escapes, as standard error does anyway."""
+        if isinstance(self.stdout, TextIOWrapper):
+            self.stdout.reconfigure(errors="backslashreplace")
+
     def talk(self, text: str) -> None:
         """Say something to the person who watches."""
         self.stderr.write(text + "\n")
@@ -42,13 +48,19 @@ class Output:
         self.stdout.write(text)
         self.stdout.flush()
 
+    def document(self, text: str) -> None:
+        """Print the content of a file, which is UTF-8 whatever the locale says."""
+        if isinstance(self.stdout, TextIOWrapper):
+            self.stdout.reconfigure(encoding="utf-8")
+        self.text(text)
+
     def line(self, text: str) -> None:
         """Print one line of data."""
         self.text(text + "\n")
 
     def data(self, value: Any) -> None:
         """Print `value` as one JSON document."""
-        self.text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        self.document(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table; plain when the output is no terminal."""

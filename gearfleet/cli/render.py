@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gearfleet.errors import GearfleetError
+from gearfleet.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -23,13 +24,13 @@ def add_verbs(verbs: Verbs) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=_directory,
         metavar="DIR",
         help="write one file per program and groups.conf there; without it print one file",
     )
     parser.add_argument(
         "--template-dir",
-        type=Path,
+        type=_directory,
         metavar="DIR",
         help="templates here are used before the built-in ones [GEARFLEET_TEMPLATE_DIR]",
     )
@@ -46,6 +47,13 @@ def add_verbs(verbs: Verbs) -> None:
     )
 
 
+def _directory(text: str) -> Path:
+    """Accept any path but none at all: an unset variable of a script is not this folder."""
+    if not text:
+        raise UsageError("A directory was expected where nothing stands; '.' is this one")
+    return Path(text)
+
+
 def render(args: argparse.Namespace, output: Output) -> int:
     """Print the configuration, or write it to a directory and say what changed."""
     if args.output is None:
@@ -58,7 +66,7 @@ def render(args: argparse.Namespace, output: Output) -> int:
 
 
 def _print(args: argparse.Namespace, output: Output) -> int:
-    """Print one file; on failure one line that Supervisor refuses.
+    """Print one file, or with ``--json`` all of them; on failure a line that Supervisor refuses.
 
     A shell has emptied ``> gearfleet.conf`` before we start. An empty file
     would be a valid configuration without our programs: the next update
@@ -66,15 +74,17 @@ def _print(args: argparse.Namespace, output: Output) -> int:
     """
     from gearfleet.fleet import refusal_line, render_one, validate
 
+    if output.json:
+        output.data(_files(args))
+        return 0
     try:
         fleet, project = _fleet(args)
         text = render_one(fleet, template_dir=_template_dir(args, project))
         validate(fleet, {"gearfleet.conf": text})
-    except GearfleetError as error:
-        if not output.json:
-            output.text(refusal_line(error) + "\n")
+    except BaseException as error:  # Ctrl-C and a mistake of ours empty a fleet as well
+        output.document(refusal_line(error) + "\n")
         raise
-    output.text(text)
+    output.document(text)
     return 0
 
 
@@ -106,7 +116,20 @@ def _fleet(args: argparse.Namespace) -> tuple[Fleet, Project]:
 
 def _template_dir(args: argparse.Namespace, project: Project) -> Path | None:
     chosen: Path | None = args.template_dir or project.settings.template_dir
+    if chosen:
+        _refuse_unreadable(chosen)
     return chosen
+
+
+def _refuse_unreadable(templates: Path) -> None:
+    """Raise for a misspelt directory: Jinja2 would just find no template of the user's in it."""
+    try:
+        os.scandir(templates).close()
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot read the template directory {templates}: {error.strerror}; see "
+            "--template-dir, GEARFLEET_TEMPLATE_DIR or the setting 'template_dir'"
+        ) from error
 
 
 def _report(changes: Changes, target: Path, output: Output) -> None:
@@ -134,5 +157,9 @@ def supervisor_conf(args: argparse.Namespace, output: Output) -> int:
     from gearfleet.supervisor.paste import sections
 
     settings = load_project(args).settings
-    output.text(sections(servers=settings.servers, run_dir=settings.run_dir))
+    text = sections(servers=settings.servers, run_dir=settings.run_dir)
+    if output.json:
+        output.data({"servers": settings.servers, "run_dir": str(settings.run_dir)})
+    else:
+        output.document(text)
     return 0

@@ -114,7 +114,7 @@ def _control(args: argparse.Namespace) -> Supervisor:
 
 def _configuration(args: argparse.Namespace) -> Path:
     path = args.configuration or Path(DEFAULT_CONFIG)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a folder that is closed
         raise UsageError(f"No supervisord configuration at {path}; name it with -c FILE or --url")
     return Path(path)
 
@@ -129,8 +129,10 @@ def _servers(args: argparse.Namespace) -> tuple[str, ...]:
     from gearfleet import config
     from gearfleet.supervisor.paste import servers_in
 
-    if named := getattr(args, "servers", None) or os.environ.get("GEARFLEET_SERVERS"):
-        return config.split_list(named)
+    if named := getattr(args, "servers", None):
+        return config.check_servers(config.split_list(named), "--servers")
+    if named := os.environ.get("GEARFLEET_SERVERS"):
+        return config.check_servers(config.split_list(named), "GEARFLEET_SERVERS")
     if not args.url and (pasted := servers_in(_configuration(args))):
         return pasted
     settings = load_project(args).settings

@@ -93,7 +93,8 @@ def _with_command_line(project: Project, args: argparse.Namespace) -> Project:
     settings, apps = project.settings, project.apps
     told = dict(settings.rendered_environment)
     if servers := getattr(args, "servers", None):
-        settings = replace(settings, servers=config.split_list(servers))
+        checked = config.check_servers(config.split_list(servers), "--servers")
+        settings = replace(settings, servers=checked)
         told["GEARFLEET_SERVERS"] = servers
     if named := getattr(args, "app", None):
         known = {name: app for app in apps for name in (app.name, app.label)}

@@ -1,7 +1,7 @@
 """Settings: one frozen `Settings`, read from a file, Django, the environment or a dict."""
 
 from gearfleet.config.options import DEFAULTS, OPTIONS, Option, Value
-from gearfleet.config.reader import HOOKS, read_settings
+from gearfleet.config.reader import HOOKS, check_servers, read_settings
 from gearfleet.config.settings import DEFAULT_SERVERS, Host, Layers, Options, Settings
 from gearfleet.config.sources import current, load, split_list, use, with_environment
 
@@ -16,6 +16,7 @@ __all__ = [
     "Options",
     "Settings",
     "Value",
+    "check_servers",
     "current",
     "load",
     "read_settings",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gearfleet.config import options
 from gearfleet.config.options import check_options, checked
 from gearfleet.config.settings import Host, Layers, Settings
-from gearfleet.errors import ConfigError, did_you_mean
+from gearfleet.errors import ConfigError, LocalProtocolError, did_you_mean
+from gearfleet.gearman.addresses import Address
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,9 +103,22 @@ def _texts(value: object, path: str) -> tuple[str, ...]:
 
 
 def _servers(value: object, path: str) -> tuple[str, ...]:
-    servers = _texts(value, path)
+    return check_servers(_texts(value, path), f"Setting '{path}'")
+
+
+def check_servers(servers: tuple[str, ...], source: str) -> tuple[str, ...]:
+    """Return `servers`, which are those of `source`, if each is an address.
+
+    Raises:
+        ConfigError: there is none, or one has no known form.
+    """
     if not servers:
-        raise ConfigError(f"Setting '{path}' names no job server; give at least one host:port")
+        raise ConfigError(f"{source} names no job server; give at least one host:port")
+    for server in servers:
+        try:
+            Address.parse(server)
+        except LocalProtocolError as error:
+            raise ConfigError(f"{source}: {error}") from error
     return servers
 
 

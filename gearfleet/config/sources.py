@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gearfleet.config.reader import read_settings
+from gearfleet.config.reader import check_servers, read_settings
 from gearfleet.config.settings import Settings
 from gearfleet.errors import ConfigError
 
@@ -67,11 +67,18 @@ def load(
 
 def _from_directory(directory: Path) -> Settings:
     for path in (directory / FILE, directory / "pyproject.toml"):
-        if path.is_file() and (settings := _maybe_settings(path)):
+        if _exists(path) and (settings := _maybe_settings(path)):
             # Workers run in the root, and find a file that stands there.
             at_home = settings.root == directory.resolve()
             return settings if at_home else _found_by_workers(settings, path)
     return Settings(root=directory.resolve())
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:
+        return True  # there may be one: reading it says what is wrong
 
 
 def _found_by_workers(settings: Settings, path: Path) -> Settings:
@@ -112,7 +119,7 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
     if apps := environ.get("GEARFLEET_APP"):
         changes["apps"] = split_list(apps)
     if servers := environ.get("GEARFLEET_SERVERS"):
-        changes["servers"] = split_list(servers)
+        changes["servers"] = check_servers(split_list(servers), "GEARFLEET_SERVERS")
     if run_dir := environ.get("GEARFLEET_RUN_DIR"):
         changes["run_dir"] = Path(run_dir).absolute()
     if template_dir := environ.get("GEARFLEET_TEMPLATE_DIR"):

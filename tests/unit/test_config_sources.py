@@ -9,6 +9,7 @@ import pytest
 from gearfleet import config
 from gearfleet.config import Settings
 from gearfleet.errors import ConfigError
+from tests.support.users import unprivileged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,3 +87,16 @@ def test_load__a_file_outside_the_root_is_rendered_for_the_workers(tmp_path: Pat
     settings = config.load(directory=project, environ={})
     assert settings.root == tmp_path
     assert settings.rendered_environment == {"GEARFLEET_CONFIG": str(project / "gearfleet.toml")}
+
+
+@pytest.mark.parametrize("servers", [",", "10.0.0.5:gearman"])
+def test_environment__servers_that_are_none_name_the_variable(servers: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^GEARFLEET_SERVERS"):
+        config.load(directory=tmp_path, environ={"GEARFLEET_SERVERS": servers})
+
+
+def test_load__a_folder_that_may_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "gearfleet.toml").touch()
+    tmp_path.chmod(0)
+    with unprivileged(), pytest.raises(ConfigError, match=r"gearfleet\.toml: Permission denied"):
+        config.load(directory=tmp_path, environ={})

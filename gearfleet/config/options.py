@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from gearfleet.errors import ConfigError, did_you_mean
@@ -60,7 +61,7 @@ def integer(value: object) -> int:
 
 
 def seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
         raise BadValue("a number of seconds, 0 or more")
     return value
 
@@ -120,8 +121,11 @@ def stop_signal(value: object) -> str:
 def name(value: object) -> str:
     """Accept a name of a program, group or fleet; Supervisor breaks on others."""
     shown = value if isinstance(value, str) else ""
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", shown) or shown == "all":
-        raise BadValue("a name of letters, digits, '_', '.' and '-', and not 'all'")
+    # A file that begins with '.' is not matched by the "*.conf" of an [include].
+    if not re.fullmatch(r"(?![.-])[A-Za-z0-9_.-]+", shown) or shown == "all":
+        raise BadValue(
+            "a name of letters, digits, '_', '.' and '-', a letter or digit first, and not 'all'"
+        )
     return shown
 
 

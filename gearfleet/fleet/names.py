@@ -84,7 +84,7 @@ def refuse_bad_queues(slots: Iterable[Slot]) -> None:
 def is_section_name(text: str) -> bool:
     """Tell whether `text` can name a program, a group and a file that ``*.conf`` matches."""
     try:
-        return not name(text).startswith((".", "-"))
+        return bool(name(text))
     except BadValue:
         return False
 

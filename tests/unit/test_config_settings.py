@@ -91,6 +91,8 @@ def test_unknown_keys__are_named_with_the_nearest(table: dict[str, object], said
         ("stdout_logfile_maxbytes", True, "a size"),
         ("stopwaitsecs", 0, "1 or more"),
         ("drain_timeout", "60", "a number of seconds"),
+        ("drain_timeout", float("inf"), "a number of seconds"),
+        ("drain_timeout", float("nan"), "a number of seconds"),
         ("environment", {"A-B": "x"}, "'A-B' is no name"),
         ("environment", {"A": 1}, "put the value of A in quotes"),
         ("environment", "A=1", "a table of texts"),
@@ -111,9 +113,16 @@ def test_servers__must_not_be_an_empty_list() -> None:
         read(servers=[])
 
 
-def test_name__must_be_one_that_supervisor_can_use() -> None:
+@pytest.mark.parametrize("server", ["a:b", "a:0", "two words", ":4730", ""])
+def test_servers__must_be_addresses(server: str) -> None:
+    with pytest.raises(ConfigError, match=r"test.toml: Setting 'servers': .*use 'host'"):
+        read(servers=["10.0.0.5", server])
+
+
+@pytest.mark.parametrize("name", ["my shop", "all", ".hidden", "-o"])
+def test_name__must_be_one_that_supervisor_can_use(name: str) -> None:
     with pytest.raises(ConfigError, match=r"'fleet.name' must be a name of letters"):
-        read(fleet={"name": "my shop"})
+        read(fleet={"name": name})
 
 
 def test_defaults__pass_their_own_checks() -> None:

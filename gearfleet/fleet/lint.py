@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 
 def lint(fleet: Fleet) -> tuple[str, ...]:
-    """Return a sentence for each problem of `fleet`, with the setting and the fix."""
-    return tuple(
+    """Return a sentence for each problem of `fleet`, with the setting and the fix.
+
+    What programs share in a setting of the queue or the fleet is said once.
+    """
+    problems = (
         problem for program in fleet.programs for rule in _RULES for problem in rule(program)
     )
+    return tuple(dict.fromkeys(problems))
 
 
 def _kill_budget(program: Program) -> Iterator[str]:

@@ -312,6 +312,12 @@ def test_stopwaitsecs__lower_than_the_ladder() -> None:
     )
 
 
+def test_problem__of_all_programs_is_said_once() -> None:
+    with pytest.raises(ConfigError) as raised:
+        fleet(fleet={"stopwaitsecs": 10})
+    assert str(raised.value).count("Setting 'fleet.stopwaitsecs' is 10") == 1
+
+
 def test_directory__is_the_project_s() -> None:
     assert program().options["directory"] == "/srv/shop"
 

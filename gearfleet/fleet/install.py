@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MODE = 0o644
 
+#: How the folder's name begins in which files are staged.
+HIDDEN = ".gearfleet-"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
@@ -52,9 +55,15 @@ def install(files: Mapping[str, str], target: Path) -> Changes:
             _apply(files, target, changes)
     except OSError as error:
         raise GearfleetError(
-            f"Cannot write to {error.filename or target}: {error.strerror}. Nothing was changed"
+            f"Cannot write to {_place(error, target)}: {error.strerror}. Nothing was changed"
         ) from error
     return changes
+
+
+def _place(error: OSError, target: Path) -> str:
+    """Return what could not be written, in words of the user's: our hidden folder is not one."""
+    place = str(error.filename2 or error.filename or target)
+    return str(target) if HIDDEN in place else place
 
 
 def _compare(files: Mapping[str, str], target: Path) -> Changes:
@@ -91,7 +100,7 @@ def _first_line(data: bytes) -> bytes:
 
 
 def _apply(files: Mapping[str, str], target: Path, changes: Changes) -> None:
-    with TemporaryDirectory(prefix=".gearfleet-", dir=target) as folder:
+    with TemporaryDirectory(prefix=HIDDEN, dir=target) as folder:
         staged, before = Path(folder) / "staged", Path(folder) / "before"
         staged.mkdir()
         before.mkdir()
@@ -127,13 +136,19 @@ def _restore(before: Path, target: Path, changes: Changes) -> None:
         for name in changes.added:
             (target / name).unlink(missing_ok=True)
         for name in (*changes.changed, *changes.removed):
-            (before / name).replace(target / name)
+            # What could not be replaced cannot be put back either, and need not be.
+            if not _is_same(before / name, target / name):
+                (before / name).replace(target / name)
         _sync(target)
     except OSError as error:
         raise GearfleetError(
             f"Only some files of {target} were replaced, and putting the others back failed too: "
             f"{error}. Render again before supervisord reads them"
         ) from error
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.exists() and one.read_bytes() == other.read_bytes()
 
 
 def _sync(folder: Path) -> None:

@@ -6,6 +6,7 @@ import itertools
 import os
 import stat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from gearfleet.errors import ConfigError, GearfleetError
 from gearfleet.fleet import Changes, install, render
 from tests.support.fleets import SHOP, fleet
+from tests.support.users import unprivileged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,3 +165,33 @@ def test_install__that_cannot_be_undone_says_so(
     with pytest.raises(GearfleetError, match="Only some files") as raised:
         install(OTHERS, tmp_path)
     assert "Nothing was changed" not in str(raised.value)
+
+
+def test_install__a_file_that_can_be_neither_replaced_nor_put_back_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(FILES, tmp_path)
+    mounted = str(tmp_path / "worker_foo.conf")  # as containers do with single files
+    real = Path.replace
+
+    def refuse(path: Path, to: Path) -> object:
+        if str(to) == mounted:
+            raise OSError(16, "Device or resource busy", str(path), None, mounted)
+        return real(path, to)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(GearfleetError) as raised:
+        install({name: text + "; new\n" for name, text in FILES.items()}, tmp_path)
+    assert str(raised.value) == (
+        f"Cannot write to {mounted}: Device or resource busy. Nothing was changed"
+    )
+    assert content(tmp_path) == FILES
+
+
+def test_install__names_the_directory_and_not_the_hidden_one_in_it() -> None:
+    # Not tmp_path, which stands in a folder that is closed itself.
+    with TemporaryDirectory() as target:
+        Path(target).chmod(0o555)
+        with unprivileged(), pytest.raises(GearfleetError) as raised:
+            install(FILES, Path(target))
+    assert str(raised.value) == f"Cannot write to {target}: Permission denied. Nothing was changed"

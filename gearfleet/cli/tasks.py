@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gearfleet.config import Settings
     from gearfleet.tasks import Task
 
+WHERE = "They are searched in gearman_workers/*.py, gearman_jobs.py and tasks.py of each app."
 COLUMNS = ("module", "task", "function", "queue", "signature")
 
 
@@ -32,6 +33,9 @@ def list_tasks(args: argparse.Namespace, output: Output) -> int:
         output.data(rows)
     else:
         output.table("", COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
+    if not rows:
+        apps = ", ".join(app.name for app in project.apps)
+        output.talk(f"gearfleet: No tasks in {apps}. {WHERE}")
     return 0
 
 

@@ -7,6 +7,7 @@ importing raises is fatal, with its traceback.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from importlib import import_module
@@ -136,10 +137,25 @@ def _workers_of(app: App) -> Iterator[Candidate]:
     spec = find_spec(package)
     if spec is None:
         return
+    _refuse_unreadable(package, spec.submodule_search_locations or ())
     yield Candidate(app=app, module=package, is_container=_is_package(spec))
     for name in sorted(entry.name for entry in iter_modules(spec.submodule_search_locations or ())):
         if not name.startswith("_"):
             yield Candidate(app=app, module=f"{package}.{name}")
+
+
+def _refuse_unreadable(package: str, folders: Iterable[str]) -> None:
+    # iter_modules finds nothing in a folder that it may not read, as if it were empty.
+    for folder in folders:
+        try:
+            os.scandir(folder).close()
+        except PermissionError as error:
+            raise DiscoveryError(
+                f"'{package}' cannot be searched for worker modules, because user "
+                f"{os.geteuid()} may not read {folder}; see its permissions"
+            ) from error
+        except OSError:
+            continue  # a zip file, for example
 
 
 def _is_package(spec: ModuleSpec) -> bool:
@@ -147,6 +163,11 @@ def _is_package(spec: ModuleSpec) -> bool:
 
 
 def _spec_of(app: App) -> ModuleSpec:
+    if not all(part.isidentifier() for part in app.name.split(".")):
+        raise UnknownName(
+            f"App '{app.name}' is no dotted name of a package or module, such as shop.orders; "
+            "check --app, GEARFLEET_APP or the setting 'apps'"
+        )
     try:
         spec = find_spec(app.name)
     except (Exception, SystemExit) as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,10 +18,10 @@ from gearfleet.errors import (
 )
 from gearfleet.tasks import App, Registry, apps_of, discover, load_worker
 from tests.support.packages import importable
+from tests.support.users import unprivileged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Write = Callable[..., Path]
 
@@ -205,6 +207,23 @@ def test_discover__a_parent_that_fails(write: Write) -> None:
     write("tools/shop/tasks.py", TASK.format("one"))
     with pytest.raises(WorkerModuleImportError, match=r"App 'tools.shop' .*tools\.missing_part"):
         discover(apps_of(["tools.shop"]))
+
+
+def test_discover__a_folder_that_may_not_be_read_is_not_an_empty_one() -> None:
+    # Not tmp_path, which stands in a folder that is closed itself.
+    with TemporaryDirectory() as root, importable(Path(root)) as write:
+        Path(root).chmod(0o755)
+        folder = write("shop/gearman_workers/worker_a.py", TASK.format("one")).parent
+        folder.chmod(0o311)
+        with unprivileged(), pytest.raises(DiscoveryError, match=f"may not read {folder}"):
+            discover(apps_of(["shop"]))
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["shop/", "../shop", "shop.py/", "shop-2", ""])
+def test_discover__a_path_is_no_app(name: str) -> None:
+    with pytest.raises(UnknownName, match="is no dotted name of a package or module"):
+        discover(apps_of([name]))
 
 
 def test_load_worker__imports_only_that_module(write: Write) -> None:

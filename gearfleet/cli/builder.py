@@ -109,7 +109,7 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Nam
     except argparse.ArgumentError as error:
         _explain(parser, words, error)
     if rest:
-        _refuse(parser, args, rest[0])
+        _refuse(verb_parsers(parser).get(getattr(args, "verb", ""), parser), rest[0])
     return args
 
 
@@ -119,17 +119,16 @@ def _explain(
     verbs = verb_parsers(parser)
     unknown = next((word for word in words if f"invalid choice: '{word}'" in str(error)), None)
     if unknown is None:
-        raise UsageError(f"{error}; see gearfleet --help")
+        raise UsageError(f"{error}; see {parser.prog} --help")
     raise UnknownName.of("verb", unknown, verbs)
 
 
-def _refuse(parser: argparse.ArgumentParser, args: argparse.Namespace, word: str) -> NoReturn:
+def _refuse(parser: argparse.ArgumentParser, word: str) -> NoReturn:
     if not word.startswith("-"):
-        raise UsageError(f"Unexpected argument '{word}'; see gearfleet {args.verb} --help")
-    verb = verb_parsers(parser)[args.verb]
+        raise UsageError(f"Unexpected argument '{word}'; see {parser.prog} --help")
     option = word.partition("=")[0]
-    known = [flag for action in verb._actions for flag in action.option_strings]
-    raise UsageError(f"Unknown option '{option}' of '{args.verb}' {did_you_mean(option, known)}")
+    known = [flag for action in parser._actions for flag in action.option_strings]
+    raise UsageError(f"Unknown option '{option}' of '{parser.prog}' {did_you_mean(option, known)}")
 
 
 def verb_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -6,10 +6,12 @@ import gc
 import os
 from typing import TYPE_CHECKING
 
-from gearfleet.config import DEFAULTS
+from gearfleet.config import DEFAULTS, options
+from gearfleet.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from gearfleet.cli.builder import Verbs
     from gearfleet.cli.output import Output
@@ -46,13 +48,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--hook-timeout", "seconds that the shutdown hooks may take together"),
     ):
         name = flag.removeprefix("--").replace("-", "_")
+        variable = f"GEARFLEET_{name.upper()}"
         parser.add_argument(
             flag,
-            type=float,
-            default=os.environ.get(f"GEARFLEET_{name.upper()}", DEFAULTS[name]),
+            type=_seconds(f"{flag} or {variable}"),
+            default=os.environ.get(variable, DEFAULTS[name]),
             metavar="S",
-            help=f"{help_text} [GEARFLEET_{name.upper()}] (default %(default)s)",
+            help=f"{help_text} [{variable}] (default %(default)s)",
         )
+
+
+def _seconds(source: str) -> Callable[[str], float]:
+    def seconds(text: str) -> float:
+        try:
+            return options.seconds(float(text))
+        except ValueError:
+            raise UsageError(f"{source} is '{text}'; give a number of seconds, 0 or more") from None
+
+    return seconds
 
 
 def work(args: argparse.Namespace, output: Output) -> int:

@@ -9,7 +9,13 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gearfleet.errors import ConfigError, JobInterrupted, LocalProtocolError, UnknownName
+from gearfleet.errors import (
+    ConfigError,
+    JobInterrupted,
+    LocalProtocolError,
+    UnknownName,
+    did_you_mean,
+)
 from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
 from gearfleet.gearman.worker import GearmanWorker
 from gearfleet.tasks.failure import encode_failure
@@ -106,7 +112,9 @@ def choose_queues(module: WorkerModule, queues: Iterable[str]) -> tuple[str, ...
     """Return the queues of `module` that `queues` name; none, or ``*``, means all."""
     named = set(queues)
     for name in sorted(named - {ALL_QUEUES, *module.queues}):
-        raise UnknownName.of(f"queue of worker '{module.worker}'", name, module.queues)
+        raise UnknownName(
+            f"Worker '{module.worker}' has no queue '{name}' {did_you_mean(name, module.queues)}"
+        )
     return module.queues if not named or ALL_QUEUES in named else tuple(sorted(named))
 
 

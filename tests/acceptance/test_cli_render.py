@@ -122,6 +122,58 @@ def test_render__that_fails_never_leaves_an_empty_file(project: Path) -> None:
         daemon.close()
 
 
+def test_render__that_fails_by_a_mistake_of_ours_leaves_no_empty_file_either(
+    project: Path,
+) -> None:
+    (project / "jinja2.py").write_text("raise RuntimeError('a broken installation')\n")
+    done = gearfleet("render", cwd=project)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stdout.startswith("= gearfleet could not render the fleet")
+    assert done.stdout.count("\n") == 1
+
+
+def test_render__is_utf_8_whatever_the_locale(project: Path) -> None:
+    worker = project / "mill" / "gearman_workers" / "worker_bar.py"
+    worker.write_text(TASKS.replace('queue="bar"', 'queue="bar", name="grüße"'), "utf-8")
+    expected = gearfleet("render", cwd=project, PYTHONIOENCODING="utf-8")
+    assert "grüße" in expected.stdout
+    assert gearfleet("render", cwd=project, PYTHONIOENCODING="ascii").stdout == expected.stdout
+    listed = gearfleet("tasks", cwd=project, PYTHONIOENCODING="ascii")
+    assert r"gr\xfc\xdfe" in listed.stdout
+    as_json = gearfleet("tasks", "--json", cwd=project, PYTHONIOENCODING="ascii")
+    assert json.loads(as_json.stdout)[0]["task"] == "grüße"
+
+
+@pytest.mark.parametrize("words", [["render"], ["supervisor-conf"]])
+def test_render__as_json(words: list[str], project: Path) -> None:
+    done = gearfleet(*words, "--json", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout).keys() in (
+        {"groups.conf", "worker_bar.conf"},
+        {"servers", "run_dir"},
+    )
+
+
+def test_render__into_a_directory_without_a_name(project: Path) -> None:
+    before = set(project.iterdir())
+    done = gearfleet("render", "-o", "", cwd=project)
+    assert done.returncode == 2
+    assert "'.' is this one" in done.stderr
+    assert set(project.iterdir()) == before
+
+
+@pytest.mark.parametrize("by", ["option", "variable", "setting"])
+def test_render__a_template_directory_that_does_not_exist(by: str, project: Path) -> None:
+    env = {"GEARFLEET_TEMPLATE_DIR": "tmeplates"} if by == "variable" else {}
+    if by == "setting":
+        (project / "gearfleet.toml").write_text('apps = ["mill"]\ntemplate_dir = "tmeplates"\n')
+    words = ["--template-dir", "tmeplates"] if by == "option" else []
+    done = gearfleet("render", *words, cwd=project, **env)
+    assert done.returncode == 78
+    assert "tmeplates: No such file or directory" in done.stderr
+
+
 def test_render__refuses_what_supervisor_cannot_express_and_writes_nothing(project: Path) -> None:
     conf_d = project / "conf.d"
     conf_d.mkdir()
@@ -181,7 +233,7 @@ def test_examples__both_are_accepted_by_supervisors_parser(tmp_path: Path) -> No
     [
         (["rendr"], "Unknown verb 'rendr' (known: "),
         (["rendr"], "Did you mean 'render'?"),
-        (["render", "--ouput", "x"], "Unknown option '--ouput' of 'render'"),
+        (["render", "--ouput", "x"], "Unknown option '--ouput' of 'gearfleet render'"),
         (["render", "--ouput", "x"], "Did you mean '--output'?"),
         (["tasks", "surplus"], "Unexpected argument 'surplus'"),
     ],
@@ -193,6 +245,41 @@ def test_usage__unknown_words_are_named_with_the_nearest(
     assert done.returncode == 2
     assert said in done.stderr
     assert not done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "code", "said"),
+    [
+        (["tasks", "--servers", "10.0.0.5:gm"], {}, 78, "--servers: Port 'gm' in"),
+        (["tasks", "--servers", ","], {}, 78, "--servers names no job server"),
+        (["restart", "bar", "--url", "unix:///x", "--servers", "a:b"], {}, 78, "Port 'b'"),
+        (
+            ["worker", "-a", "mill", "-n", "worker_bar"],
+            {"GEARFLEET_DRAIN_TIMEOUT": "1m"},
+            2,
+            "--drain-timeout or GEARFLEET_DRAIN_TIMEOUT is '1m'; give a number of seconds",
+        ),
+        (
+            ["worker", "-a", "mill", "-n", "worker_bar", "--hook-timeout=-1"],
+            {},
+            2,
+            "--hook-timeout or GEARFLEET_HOOK_TIMEOUT is '-1'",
+        ),
+        (["demo", "--jobs", "-3"], {}, 2, "--jobs is a whole number, 1 or more; it is '-3'"),
+    ],
+)
+def test_values__that_cannot_be_used_are_named_with_their_source(
+    words: list[str], env: dict[str, str], code: int, said: str, project: Path
+) -> None:
+    done = gearfleet(*words, cwd=project, **env)
+    assert said in done.stderr
+    assert done.returncode == code
+
+
+def test_tasks__without_any_says_where_they_are_searched(project: Path) -> None:
+    (project / "mill" / "gearman_workers" / "worker_bar.py").unlink()
+    done = gearfleet("tasks", cwd=project)
+    assert "No tasks in mill. They are searched in gearman_workers/*.py" in done.stderr
 
 
 def test_usage__without_an_app_says_how_to_name_one(tmp_path: Path) -> None:

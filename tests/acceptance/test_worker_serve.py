@@ -42,7 +42,7 @@ def test_wrong_queue__is_one_line_with_those_that_exist(project: WorkerProject) 
     worker = project.start("-q", "baz")
     assert worker.wait() == 2
     (line,) = worker.output().splitlines()
-    assert "Unknown queue of worker 'worker_foo' 'baz' (known: bar, foo)." in line
+    assert "Worker 'worker_foo' has no queue 'baz' (known: bar, foo)." in line
 
 
 def test_poison__fails_its_job_with_a_reason_and_the_next_one_is_served(

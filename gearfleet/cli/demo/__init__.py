@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gearfleet.errors import UsageError
+
 if TYPE_CHECKING:
     import argparse
 
@@ -18,7 +20,7 @@ def add_verbs(verbs: Verbs) -> None:
     )
     parser.add_argument(
         "--jobs",
-        type=int,
+        type=_count,
         default=400,
         metavar="N",
         help="submit at least this many jobs (default %(default)s)",
@@ -26,6 +28,12 @@ def add_verbs(verbs: Verbs) -> None:
     parser.add_argument(
         "--keep", action="store_true", help="leave everything running and say what to try next"
     )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--jobs is a whole number, 1 or more; it is '{text}'")
+    return int(text)
 
 
 def demo(args: argparse.Namespace, output: Output) -> int:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from django.core.management.base import BaseCommand
 
-from gearfleet.cli.main import run
+from gearfleet.cli.builder import parse
+from gearfleet.cli.main import fail, run
 from gearfleet.cli.output import Output
+from gearfleet.errors import GearfleetError
 
 if TYPE_CHECKING:
-    from django.core.management.base import OutputWrapper
+    from django.core.management.base import CommandParser, OutputWrapper
 
 
 class VerbCommand(BaseCommand):
@@ -21,6 +23,20 @@ class VerbCommand(BaseCommand):
     A subclass adds the verb's arguments and sets ``run`` among the parser's
     defaults, as the command line's own parser does.
     """
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return a parser that leaves it to us to name the nearest verb or option."""
+        return super().create_parser(prog_name, subcommand, exit_on_error=False, **kwargs)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run the verb, unless the command line has a mistake, which is told as elsewhere."""
+        words = argv[2:]
+        self._called_from_command_line = True  # else Django raises where argparse shows the usage
+        try:
+            parse(self.create_parser(argv[0], argv[1]), words)
+        except GearfleetError as error:
+            sys.exit(fail(error, Output(json="--json" in words)))
+        super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the verb; end the process with its exit code unless that is 0."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gearfleet.cli.builder import add_verbs
+from gearfleet.cli.builder import add_common_options, add_verbs
 from gearfleet.contrib.django.management.verbs import VerbCommand
 
 if TYPE_CHECKING:
@@ -19,5 +19,6 @@ class Command(VerbCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the verbs."""
+        """Add the verbs, and the options that may stand before one."""
+        add_common_options(parser, django=True)
         add_verbs(parser, django=True)

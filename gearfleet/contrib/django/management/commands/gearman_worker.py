@@ -10,6 +10,7 @@ from gearfleet.cli.project import load_project
 from gearfleet.contrib.django.management.verbs import VerbCommand
 from gearfleet.tasks import load_worker
 from gearfleet.worker.ending import end_within
+from gearfleet.worker.process import choose_queues
 from gearfleet.worker.signals import stoppable
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def work(args: Namespace, output: Output) -> int:
     with stoppable():
         project = load_project(args)
         module = load_worker(project.apps, args.app_name, args.worker_name)
+        choose_queues(module, args.queue_name)  # nothing is launched in a queue that is not there
         output.text(announcement(module, args.queue_name))
         code = worker.serve_module(module, project.settings, args)
     output.text(f"{args.worker_name} get interrupted, exiting...\n")

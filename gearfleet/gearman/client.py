@@ -18,7 +18,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from gearfleet import errors
-from gearfleet.gearman.bulk import Batch, give_up
+from gearfleet.gearman.bulk import Batch, Distribution
 from gearfleet.gearman.channel import HEARTBEAT_INTERVAL, HEARTBEAT_LIMIT
 from gearfleet.gearman.connection import Unwritten
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
@@ -335,34 +335,13 @@ class GearmanClient(RequestQueries, StatusQueries):
         batch = Batch(requests, [self._encode(each, each.gearman_job.data) for each in requests])
         for request in requests:
             request.reset()
-        failures: dict[Server, errors.ConnectionError] = {}
-        left = [batch]
-        while left and not is_over(deadline):
-            servers = [server for server in self._servers if server not in failures]
-            if not servers:
-                give_up(requests, left, unavailable(list(failures.values())))
-                return
-            shares = [share for each in left for share in self._shares(each, servers)]
-            left = []
+        plan = Distribution(batch, self._servers, self._in_order)
+        while (shares := plan.next_round()) and not is_over(deadline):
             for server, share in shares:
                 try:
                     server.write(share.writer(deadline), deadline)
                 except errors.ConnectionError as error:
-                    failures[server] = error
-                if share.requests:
-                    left.append(share)
-
-    def _shares(self, batch: Batch, servers: list[Server]) -> Iterable[tuple[Server, Batch]]:
-        """Divide what is to be submitted between the job servers."""
-        if len(servers) == 1:
-            return [(servers[0], batch)]
-        shares: dict[Server, Batch] = {}
-        for request, packet in zip(batch.requests, batch.packets, strict=True):
-            server = self._in_order(servers, request)[0]
-            share = shares.setdefault(server, Batch([], []))
-            share.requests.append(request)
-            share.packets.append(packet)
-        return shares.items()
+                    plan.failures[server] = error
 
     def _wait_for_one(
         self,

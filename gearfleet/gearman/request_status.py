@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gearfleet import errors
 from gearfleet.gearman.jobs import to_bytes
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from gearfleet.gearman.channel import Channel
     from gearfleet.gearman.jobs import GearmanJobRequest
     from gearfleet.gearman.servers import Server
+    from gearfleet.gearman.submits import Candidate
+
+    S = TypeVar("S", bound=Candidate)
 
 
 class RequestQueries(Submitter):
@@ -52,8 +54,7 @@ class RequestQueries(Submitter):
             ServerUnavailable: the job server of one cannot be reached.
         """
         deadline = deadline_after(either(poll_timeout, timeout))
-        if os.getpid() != self._pid:
-            self._start_anew_after_fork()
+        self._notice_fork()
         for request in job_requests:
             self._ask_for_status(request, deadline)
         return self.wait_until_job_statuses_received(job_requests, seconds_until(deadline))
@@ -72,32 +73,13 @@ class RequestQueries(Submitter):
         return list(job_requests)
 
     def _ask_for_status(self, request: GearmanJobRequest, deadline: float | None) -> None:
-        packet, expected = self._status_question(request)
-        question = Question(expected)
+        question, packet = status_question(request, has_own_unique=self._has_own_unique(request))
         ask = partial(_ask, question, packet, deadline)
         try:
-            channel = self._server_of(request).write(ask, deadline)
+            channel = server_of(self._servers, request).write(ask, deadline)
         except errors.ConnectionError as error:
             raise errors.ServerUnavailable(str(error)) from error
         request.status_query = (channel, question)
-
-    def _status_question(self, request: GearmanJobRequest) -> tuple[bytes, Command]:
-        job = request.gearman_job
-        if job.handle is None:
-            raise errors.InvalidClientState(f"No job server has accepted {request!r}")
-        if job.unique.startswith(self._unique_start):
-            # A handle may mean another job after a restart of the job server (F14).
-            return encode(
-                Command.GET_STATUS_UNIQUE, to_bytes(job.unique)
-            ), Command.STATUS_RES_UNIQUE
-        # Other functions may have jobs of a unique that the caller named.
-        return encode(Command.GET_STATUS, to_bytes(job.handle)), Command.STATUS_RES
-
-    def _server_of(self, request: GearmanJobRequest) -> Server:
-        for server in self._servers:
-            if server.address == request.gearman_job.connection:
-                return server
-        raise errors.InvalidClientState(f"{request!r} was submitted by another client")
 
     def _hear_status(self, request: GearmanJobRequest, deadline: float | None) -> bool:
         """Wait for the answer to the last question; return whether it came."""
@@ -106,13 +88,51 @@ class RequestQueries(Submitter):
         channel, question = request.status_query
         if not channel.wait(lambda: question.is_answered, deadline):
             return False
-        request.status_query = None
-        if question.answer is None:
-            raise errors.ServerUnavailable(str(question.error)) from question.error
-        known, running, numerator, denominator = map(number, question.answer.args[1:5])
-        request.update_status(bool(known), bool(running), numerator, denominator)
+        note_status(request, question)
         return True
 
 
 def _ask(question: Question, packet: bytes, deadline: float | None, channel: Channel) -> None:
     channel.ask(question, packet, deadline=deadline)
+
+
+def status_question(request: GearmanJobRequest, *, has_own_unique: bool) -> tuple[Question, bytes]:
+    """Return the question what has become of a job, and its packet.
+
+    Raises:
+        InvalidClientState: no job server has accepted it.
+    """
+    job = request.gearman_job
+    if job.handle is None:
+        raise errors.InvalidClientState(f"No job server has accepted {request!r}")
+    if has_own_unique:
+        # A handle may mean another job after a restart of the job server (F14).
+        unique = encode(Command.GET_STATUS_UNIQUE, to_bytes(job.unique))
+        return Question(Command.STATUS_RES_UNIQUE), unique
+    # Other functions may have jobs of a unique that the caller named.
+    return Question(Command.STATUS_RES), encode(Command.GET_STATUS, to_bytes(job.handle))
+
+
+def server_of(servers: Sequence[S], request: GearmanJobRequest) -> S:
+    """Return the job server that a request was submitted to.
+
+    Raises:
+        InvalidClientState: it is none of these.
+    """
+    for server in servers:
+        if server.address == request.gearman_job.connection:
+            return server
+    raise errors.InvalidClientState(f"{request!r} was submitted by another client")
+
+
+def note_status(request: GearmanJobRequest, question: Question) -> None:
+    """Put an answered question into the request's `status`.
+
+    Raises:
+        ServerUnavailable: the connection broke before the answer.
+    """
+    request.status_query = None
+    if question.answer is None:
+        raise errors.ServerUnavailable(str(question.error)) from question.error
+    known, running, numerator, denominator = map(number, question.answer.args[1:5])
+    request.update_status(bool(known), bool(running), numerator, denominator)

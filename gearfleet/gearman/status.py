@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gearfleet import errors
 from gearfleet.gearman.addresses import Address
@@ -14,12 +14,15 @@ from gearfleet.gearman.protocol import Command, encode
 from gearfleet.gearman.session import Question, number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gearfleet.gearman.addresses import AddressLike
     from gearfleet.gearman.channel import Channel
     from gearfleet.gearman.protocol import Packet
     from gearfleet.gearman.servers import Server
+    from gearfleet.gearman.submits import Candidate
+
+    S = TypeVar("S", bound=Candidate)
 
 #: Seconds in which every job server has to be reached and to answer.
 STATUS_TIMEOUT = 10.0
@@ -49,7 +52,7 @@ class StatusQueries:
 
     _servers: list[Server]
 
-    def _start_anew_after_fork(self) -> None:
+    def _notice_fork(self) -> None:
         raise NotImplementedError
 
     def get_status(
@@ -76,83 +79,75 @@ class StatusQueries:
             status = client.get_status(unique="report-2024")
             if status.known and not status.running: ...
         """
-        if bool(unique) == bool(handle):
-            raise errors.LocalProtocolError("Give either the unique or the handle of the job")
-        self._start_anew_after_fork()
-        servers = self._servers_to_ask(server, is_handle=bool(handle))
-        if handle:
-            packet, expected = encode(Command.GET_STATUS, to_bytes(handle)), Command.STATUS_RES
-        else:
-            packet = encode(Command.GET_STATUS_UNIQUE, to_bytes(unique or ""))
-            expected = Command.STATUS_RES_UNIQUE
-        inquiry = _Inquiry(packet, expected, poll_timeout)
-        # Those that failed lately may take their whole time to fail again.
-        now = time.monotonic()
-        inquiry.put_to([each for each in servers if each.avoid_until <= now])
-        if not inquiry.is_successful:
-            inquiry.put_to([each for each in servers if each.avoid_until > now])
+        inquiry = Inquiry(unique=unique, handle=handle, timeout=poll_timeout)
+        self._notice_fork()
+        for servers in inquiry.rounds(self._servers, server):
+            asked = [self._ask(inquiry, each) for each in servers]
+            for channel, question in filter(None, asked):
+                channel.wait(partial(_is_answered, question), inquiry.deadline)
+                inquiry.note(channel.address, question)
         return inquiry.result()
 
-    def _servers_to_ask(self, server: AddressLike | None, *, is_handle: bool) -> Sequence[Server]:
-        if server is not None:
-            address = Address.parse(server)
-            known = [each for each in self._servers if each.address == address]
-            if not known:
-                raise errors.LocalProtocolError(
-                    f"Job server {address} is none of this client's: "
-                    f"{', '.join(str(each.address) for each in self._servers) or 'none'}"
-                )
-            return known
-        if is_handle and len(self._servers) > 1:
-            raise errors.LocalProtocolError(
-                "Every job server has handles of its own; give the server of this one, "
-                "which is job.connection of its request, or ask by unique"
+    def _ask(self, inquiry: Inquiry, server: Server) -> tuple[Channel, Question] | None:
+        question = inquiry.question()
+        try:
+            channel = server.write(
+                lambda channel: channel.ask(question, inquiry.packet, deadline=inquiry.deadline),
+                inquiry.deadline,
             )
-        return self._servers
+        except errors.ConnectionError as error:
+            inquiry.failures.append(str(error))
+            return None
+        return channel, question
 
 
-class _Inquiry:
+class Inquiry:
     """One question to many job servers, and what came of it."""
 
-    def __init__(self, packet: bytes, expected: Command, timeout: float) -> None:
+    def __init__(
+        self, *, unique: str | bytes | None, handle: str | bytes | None, timeout: float
+    ) -> None:
+        if bool(unique) == bool(handle):
+            raise errors.LocalProtocolError("Give either the unique or the handle of the job")
+        if handle:
+            self.packet = encode(Command.GET_STATUS, to_bytes(handle))
+            self._expected = Command.STATUS_RES
+        else:
+            self.packet = encode(Command.GET_STATUS_UNIQUE, to_bytes(unique or ""))
+            self._expected = Command.STATUS_RES_UNIQUE
+        self.deadline = time.monotonic() + timeout
         self.statuses: list[JobStatus] = []
         self.failures: list[str] = []
-        self._packet = packet
-        self._expected = expected
         self._timeout = timeout
-        self._deadline = time.monotonic() + timeout
+        self._is_by_handle = bool(handle)
 
-    def put_to(self, servers: Sequence[Server]) -> None:
-        """Ask all of them before the first answer is awaited."""
-        asked = []
-        for server in servers:
-            question = Question(self._expected)
-            try:
-                channel = server.write(partial(self._ask, question), self._deadline)
-            except errors.ConnectionError as error:
-                self.failures.append(str(error))
-            else:
-                asked.append((channel, question))
-        for channel, question in asked:
-            self._await(channel, question)
+    def question(self) -> Question:
+        """Return what one job server has to answer."""
+        return Question(self._expected)
 
-    def _ask(self, question: Question, channel: Channel) -> None:
-        channel.ask(question, self._packet, deadline=self._deadline)
+    def rounds(self, servers: Sequence[S], server: AddressLike | None) -> Iterator[list[S]]:
+        """Yield the job servers to ask at the same time.
 
-    def _await(self, channel: Channel, question: Question) -> None:
-        channel.wait(lambda: question.is_answered, self._deadline)
+        Those that failed lately may take their whole time to fail again, so they
+        come last, and only if no other has the job.
+        """
+        asked = self._to_ask(servers, server)
+        now = time.monotonic()
+        yield [each for each in asked if each.avoid_until <= now]
+        if not self._is_successful:
+            yield [each for each in asked if each.avoid_until > now]
+
+    def note(self, server: Address, question: Question) -> None:
+        """Take an answer, or that there is none in time."""
         if question.answer is not None:
-            self.statuses.append(_read(channel.address, question.answer))
+            self.statuses.append(_read(server, question.answer))
         else:
             reason = question.error or f"no answer within {self._timeout:g} s"
-            self.failures.append(f"{channel.address}: {reason}")
-
-    @property
-    def is_successful(self) -> bool:
-        return any(status.known for status in self.statuses)
+            self.failures.append(f"{server}: {reason}")
 
     def result(self) -> JobStatus:
-        if self.is_successful:
+        """Return the status of the job server that knows most of the job."""
+        if self._is_successful:
             return max(self.statuses, key=lambda status: (status.known, status.running))
         if self.failures or not self.statuses:
             raise errors.ServerUnavailable(
@@ -160,6 +155,33 @@ class _Inquiry:
                 f"{'; '.join(self.failures) or 'none was given'}"
             )
         return self.statuses[0]
+
+    @property
+    def _is_successful(self) -> bool:
+        return any(status.known for status in self.statuses)
+
+    def _to_ask(self, servers: Sequence[S], server: AddressLike | None) -> Sequence[S]:
+        if server is not None:
+            address = Address.parse(server)
+            # Whoever asks need not know how to speak TLS with it.
+            names = address.host, address.port
+            known = [each for each in servers if (each.address.host, each.address.port) == names]
+            if not known:
+                raise errors.LocalProtocolError(
+                    f"Job server {address} is none of this client's: "
+                    f"{', '.join(str(each.address) for each in servers) or 'none'}"
+                )
+            return known
+        if self._is_by_handle and len(servers) > 1:
+            raise errors.LocalProtocolError(
+                "Every job server has handles of its own; give the server of this one, "
+                "which is job.connection of its request, or ask by unique"
+            )
+        return servers
+
+
+def _is_answered(question: Question) -> bool:
+    return question.is_answered
 
 
 def _read(server: Address, answer: Packet) -> JobStatus:

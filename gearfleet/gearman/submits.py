@@ -10,10 +10,13 @@ import itertools
 import os
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from gearfleet import errors
 from gearfleet.gearman.encoding import NoopEncoder, encode_with
 from gearfleet.gearman.jobs import (
+    JOB_CREATED,
+    JOB_PENDING,
     PRIORITY_HIGH,
     PRIORITY_LOW,
     PRIORITY_NONE,
@@ -70,7 +73,13 @@ class Submitter(GearmanConnectionManager):
         self._unique_bytes = min(max(random_unique_bytes, 8), 24)
         self._unique_start = os.urandom(self._unique_bytes).hex()
         self._unique_count = itertools.count()
+        #: Foreground jobs whose unique the caller named, for as long as anybody waits.
+        self._named: WeakValueDictionary[tuple[str, str], GearmanJobRequest] = WeakValueDictionary()
         self._pid = os.getpid()
+
+    def _notice_fork(self) -> None:
+        if os.getpid() != self._pid:
+            self._start_anew_after_fork()
 
     def _start_anew_after_fork(self) -> None:
         """Share nothing with the parent process: no unique, and in subclasses no connection."""
@@ -90,6 +99,7 @@ class Submitter(GearmanConnectionManager):
         if os.getpid() != self._pid:
             self._start_anew_after_fork()
         name = task if isinstance(task, str) else to_text(task)
+        is_named = bool(unique)
         if not unique:
             # A random start for each process and a counter: one system call for
             # each process instead of one for each job. Both are safe between threads.
@@ -99,7 +109,22 @@ class Submitter(GearmanConnectionManager):
         job = self.job_class(None, None, name, unique, data)
         request = self.job_request_class(job, priority, background, max_retries + 1)
         request.encoder = self.data_encoder
+        if is_named:
+            self._keep_apart(request)
         return request
+
+    def _keep_apart(self, request: GearmanJobRequest) -> None:
+        """Refuse a background job that gearmand would lose with its foreground namesake (F2)."""
+        job = request.gearman_job
+        if not request.background:
+            self._named[job.task, job.unique] = request
+            return
+        waiting = self._named.get((job.task, job.unique))
+        if waiting is not None and waiting.state in {JOB_PENDING, JOB_CREATED}:
+            raise errors.LocalProtocolError(
+                f"This client waits for {job.task} with the unique {job.unique!r}. A background "
+                "job of the same name would be lost when it leaves; give it another unique"
+            )
 
     def _new_requests(
         self,
@@ -145,6 +170,10 @@ class Submitter(GearmanConnectionManager):
             )
         return encode(command, to_bytes(job.task), to_bytes(job.unique), data)
 
+    def _has_own_unique(self, request: GearmanJobRequest) -> bool:
+        """Whether the unique is one of ours, so that no other job can have it."""
+        return request.gearman_job.unique.startswith(self._unique_start)
+
     def _in_order(self, servers: Sequence[S], request: GearmanJobRequest) -> Sequence[S]:
         """Return the job servers in the order to try for one request.
 
@@ -155,7 +184,7 @@ class Submitter(GearmanConnectionManager):
         if len(servers) < 2:
             return servers
         job = request.gearman_job
-        if job.unique.startswith(self._unique_start):
+        if self._has_own_unique(request):
             first = next(self._turn) % len(servers)
             order = [*servers[first:], *servers[:first]]
         else:

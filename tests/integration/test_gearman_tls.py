@@ -209,10 +209,10 @@ def test_refused__certificate(
 
 @everyone
 def test_refused__a_job_server_without_tls(
-    job_server: JobServer, authority: Authority, submit: Submit
+    own_job_server: JobServer, authority: Authority, submit: Submit
 ) -> None:
     """Its answer depends on what it reads into the TLS hello (F13); it never becomes plain text."""
-    host, _, port = job_server.address.rpartition(":")
+    host, _, port = own_job_server.address.rpartition(":")
     begun = time.monotonic()
     with pytest.raises(ServerUnavailable, match="does not speak TLS"):
         submit(Address(host, int(port), TLS(ca_certs=authority.ca_certs)))

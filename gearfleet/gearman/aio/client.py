@@ -14,21 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from gearfleet import errors
 from gearfleet.gearman.aio.servers import AsyncServer
+from gearfleet.gearman.aio.status import AsyncStatusQueries
 from gearfleet.gearman.aio.streams import AsyncJobStream
-from gearfleet.gearman.bulk import Batch, give_up
+from gearfleet.gearman.bulk import Batch, Distribution
 from gearfleet.gearman.channel import HEARTBEAT_INTERVAL, HEARTBEAT_LIMIT
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
 from gearfleet.gearman.forms import Reduce, RunAt
 from gearfleet.gearman.jobs import JOB_UNKNOWN, PRIORITY_NONE, GearmanJobRequest
+from gearfleet.gearman.limits import either
 from gearfleet.gearman.streams import StreamedRequest
 from gearfleet.gearman.submits import (
-    Submitter,
     deadline_after,
     is_accepted,
     is_over,
     is_settled,
     may_retry,
     prepare_retry,
+    seconds_until,
     unavailable,
 )
 
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from gearfleet.gearman.aio.channel import AsyncChannel
 
 
-class AsyncGearmanClient(Submitter):
+class AsyncGearmanClient(AsyncStatusQueries):
     """Submits jobs to the job servers of a list, from the tasks of one event loop.
 
     Arguments, results and errors are those of `GearmanClient`. Close it, or use
@@ -82,10 +84,11 @@ class AsyncGearmanClient(Submitter):
         unique: str | bytes | None = None,
         priority: str | None = PRIORITY_NONE,
         background: bool = False,
-        wait_until_complete: bool = True,
+        wait_until_complete: bool | None = None,
         max_retries: int = 0,
         poll_timeout: float | None = None,
         *,
+        timeout: float | None = None,
         when_to_run: datetime | float | None = None,
     ) -> GearmanJobRequest:
         """Submit one job; wait until it is accepted, and by default until it has ended.
@@ -97,7 +100,8 @@ class AsyncGearmanClient(Submitter):
         )
         if when_to_run is not None:
             request.form = RunAt.of(when_to_run)
-        return await self._run(request, poll_timeout, wait_until_complete=wait_until_complete)
+        limit = either(poll_timeout, timeout)
+        return await self._run(request, limit, wait_until_complete=wait_until_complete)
 
     async def submit_reduce_job(
         self,
@@ -154,9 +158,11 @@ class AsyncGearmanClient(Submitter):
         self,
         jobs_to_submit: Sequence[Mapping[str, Any]] | set[Any],
         background: bool = False,
-        wait_until_complete: bool = True,
+        wait_until_complete: bool | None = None,
         max_retries: int = 0,
         poll_timeout: float | None = None,
+        *,
+        timeout: float | None = None,
     ) -> list[GearmanJobRequest]:
         """Submit many jobs at once; return their requests in the same order.
 
@@ -165,44 +171,62 @@ class AsyncGearmanClient(Submitter):
         requests = self._new_requests(
             jobs_to_submit, background=background, max_retries=max_retries
         )
-        return await self.submit_multiple_requests(requests, wait_until_complete, poll_timeout)
+        limit = either(poll_timeout, timeout)
+        return await self.submit_multiple_requests(requests, wait_until_complete, limit)
 
     async def submit_multiple_requests(
         self,
         job_requests: Sequence[GearmanJobRequest],
-        wait_until_complete: bool = True,
+        wait_until_complete: bool | None = None,
         poll_timeout: float | None = None,
+        *,
+        timeout: float | None = None,
     ) -> list[GearmanJobRequest]:
         """Submit the requests that are not submitted or were lost, and wait for all of them.
 
         `poll_timeout` seconds are for connecting, accepting and completing together.
         """
         requests = list(job_requests)
-        deadline = deadline_after(poll_timeout)
+        deadline = deadline_after(either(poll_timeout, timeout))
         fresh = [request for request in requests if request.state == JOB_UNKNOWN]
         while fresh:
             await self._submit_all(fresh, deadline)
             await self._wait_for(fresh, is_accepted, deadline)
             fresh = [request for request in fresh if may_retry(request) and not is_over(deadline)]
-        done = is_settled if wait_until_complete else is_accepted
-        return await self._wait_for(requests, done, deadline)
+        if self._shall_complete(wait_until_complete):
+            return await self.wait_until_jobs_completed(requests, seconds_until(deadline))
+        return await self.wait_until_jobs_accepted(requests, seconds_until(deadline))
 
     async def wait_until_jobs_accepted(
-        self, job_requests: Sequence[GearmanJobRequest], poll_timeout: float | None = None
+        self,
+        job_requests: Sequence[GearmanJobRequest],
+        poll_timeout: float | None = None,
+        *,
+        timeout: float | None = None,
     ) -> list[GearmanJobRequest]:
         """Wait until the job server has answered each submit; `timed_out` tells which it has not."""
-        return await self._wait_for(list(job_requests), is_accepted, deadline_after(poll_timeout))
+        deadline = deadline_after(either(poll_timeout, timeout))
+        return await self._wait_for(list(job_requests), is_accepted, deadline)
 
     async def wait_until_jobs_completed(
-        self, job_requests: Sequence[GearmanJobRequest], poll_timeout: float | None = None
+        self,
+        job_requests: Sequence[GearmanJobRequest],
+        poll_timeout: float | None = None,
+        *,
+        timeout: float | None = None,
     ) -> list[GearmanJobRequest]:
         """Wait until each job has ended; `timed_out` tells which has not."""
-        return await self._wait_for(list(job_requests), is_settled, deadline_after(poll_timeout))
+        deadline = deadline_after(either(poll_timeout, timeout))
+        return await self._wait_for(list(job_requests), is_settled, deadline)
 
     async def close(self) -> None:
         """Close all connections. Foreground jobs that still wait in a queue will not run."""
         self._enter_loop()
         await asyncio.gather(*(server.close() for server in self._servers))
+
+    async def shutdown(self) -> None:
+        """Do what `close` does, by python-gearman's name."""
+        await self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -220,12 +244,15 @@ class AsyncGearmanClient(Submitter):
         request: GearmanJobRequest,
         poll_timeout: float | None,
         *,
-        wait_until_complete: bool,
+        wait_until_complete: bool | None,
     ) -> GearmanJobRequest:
-        is_done = is_settled if wait_until_complete else is_accepted
+        is_done = is_settled if self._shall_complete(wait_until_complete) else is_accepted
         await self._submit_and_await(request, is_done, deadline_after(poll_timeout))
         request.timed_out = not is_done(request)
         return request
+
+    def _shall_complete(self, wait_until_complete: bool | None) -> bool:
+        return self.wait_until_complete if wait_until_complete is None else wait_until_complete
 
     async def _submit_and_await(
         self,
@@ -264,33 +291,13 @@ class AsyncGearmanClient(Submitter):
         for request in requests:
             request.reset()
         self._enter_loop()
-        failures: dict[AsyncServer, errors.ConnectionError] = {}
-        left = [batch]
-        while left and not is_over(deadline):
-            servers = [server for server in self._servers if server not in failures]
-            if not servers:
-                give_up(requests, left, unavailable(list(failures.values())))
-                return
-            shares = [share for each in left for share in self._shares(each, servers)]
-            left = []
+        plan = Distribution(batch, self._servers, self._in_order)
+        while (shares := plan.next_round()) and not is_over(deadline):
             for server, share in shares:
                 try:
                     await server.write(partial(_write, share, deadline), deadline)
                 except errors.ConnectionError as error:
-                    failures[server] = error
-                if share.requests:
-                    left.append(share)
-
-    def _shares(
-        self, batch: Batch, servers: list[AsyncServer]
-    ) -> Iterable[tuple[AsyncServer, Batch]]:
-        shares: dict[AsyncServer, Batch] = {}
-        for request, packet in zip(batch.requests, batch.packets, strict=True):
-            server = self._in_order(servers, request)[0]
-            share = shares.setdefault(server, Batch([], []))
-            share.requests.append(request)
-            share.packets.append(packet)
-        return shares.items()
+                    plan.failures[server] = error
 
     async def _wait_for(
         self,
@@ -311,8 +318,12 @@ class AsyncGearmanClient(Submitter):
     def _enter_loop(self) -> None:
         """Use the running event loop; connections of one that has ended are forgotten."""
         loop = asyncio.get_running_loop()
-        if loop is self._loop:
-            return
+        if loop is not self._loop:
+            self._change_to(loop)
+        for address in self.addresses[len(self._servers) :]:
+            self._servers.append(AsyncServer(address, *self._limits))
+
+    def _change_to(self, loop: asyncio.AbstractEventLoop) -> None:
         if os.getpid() != self._loop_pid:
             # The parent process uses these connections; closing them here would
             # take them out of its selector.
@@ -322,9 +333,8 @@ class AsyncGearmanClient(Submitter):
                 "This client is in use in another event loop; make one client for each"
             )
         self._loop, self._loop_pid = loop, os.getpid()
-        self._servers = [AsyncServer(address, *self._limits) for address in self.addresses]
+        self._servers = []
 
 
 async def _write(share: Batch, deadline: float | None, channel: AsyncChannel) -> None:
-    count = await channel.submit_many(share.requests, share.packets, deadline=deadline)
-    share.requests, share.packets = share.requests[count:], share.packets[count:]
+    share.written(await channel.submit_many(share.requests, share.packets, deadline=deadline))

@@ -83,7 +83,7 @@ class JobServer:
                 if not chunk:
                     break
                 received += chunk
-        return received.decode().splitlines()[:-1]
+        return received.decode("utf-8", "surrogateescape").splitlines()[:-1]
 
     def workers_of(self, function: str) -> int:
         """Return how many workers are registered for `function`."""
@@ -98,6 +98,10 @@ class JobServer:
     def stop(self) -> None:
         assert self.process is not None
         self.process.terminate()
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
 
     def close(self) -> None:
         if self.process is not None:

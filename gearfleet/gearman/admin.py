@@ -9,6 +9,7 @@ from gearfleet import errors
 from gearfleet.gearman.addresses import parse_all
 from gearfleet.gearman.connection import Connection
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
+from gearfleet.gearman.limits import either
 from gearfleet.gearman.jobs import to_bytes
 from gearfleet.gearman.protocol import (
     MAX_HANDLE_BYTES,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+POLL_TIMEOUT = 10.0
+
 _PING = b"gearfleet ping"
 #: `show jobs` of a million jobs has 25 MiB.
 _MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -68,11 +71,18 @@ class GearmanAdminClient:
     def __init__(
         self,
         host_list: AddressLike | Iterable[AddressLike] | None = None,
-        poll_timeout: float = 10.0,
+        poll_timeout: float | None = None,
         *,
+        timeout: float | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
         """Remember the job server; connect at the first call.
+
+        Args:
+            host_list: "host", "host:port", "[v6]:port", (host, port) or a dict.
+            poll_timeout: seconds for each call; None means 10.
+            timeout: another name for it.
+            connect_timeout: how many of them connecting may take.
 
         Raises:
             LocalProtocolError: (a ValueError) not exactly one address.
@@ -83,7 +93,8 @@ class GearmanAdminClient:
                 f"An admin client asks exactly one job server, got {len(addresses)}"
             )
         self.address = addresses[0]
-        self._timeout = poll_timeout
+        limit = either(poll_timeout, timeout)
+        self._timeout = POLL_TIMEOUT if limit is None else limit
         self._connect_timeout = connect_timeout
         self._connection: Connection | None = None
         self._reader = PacketReader()

@@ -114,7 +114,7 @@ class GearmanClient(RequestQueries, StatusQueries):
                 before the job is accepted. The job may then run more than once.
             poll_timeout: seconds, for connecting and waiting together. When they
                 have passed, the request is returned with `timed_out` set.
-            timeout: another name for it, also everywhere else.
+            timeout: another name for it, as in python-gearman's documentation.
             when_to_run: an aware datetime or seconds since the epoch, before which
                 no worker gets the job; for background jobs of PRIORITY_NONE only.
 
@@ -193,6 +193,8 @@ class GearmanClient(RequestQueries, StatusQueries):
             task, data, unique, priority, background=False, max_retries=max_retries
         )
         request = StreamedRequest.like(plain)
+        if unique:
+            self._keep_apart(request)
         deadline = deadline_after(poll_timeout)
         channel = self._submit_until_accepted(request, deadline)
         return JobStream(request, lambda has_news: channel.wait(has_news, deadline))

@@ -64,6 +64,13 @@ def test_p21__version_and_ping(admin: GearmanAdminClient) -> None:
     assert 0 < admin.ping_server() < 10
 
 
+def test_p09__limit_by_either_name(job_server: JobServer) -> None:
+    with GearmanAdminClient([job_server.address], timeout=5.0) as admin:
+        assert admin.get_version()
+    with pytest.raises(TypeError, match="timeout is another name for poll_timeout"):
+        GearmanAdminClient([job_server.address], 5.0, timeout=5.0)
+
+
 @pytest.mark.parametrize("hosts", [None, [], ["a", "b"]])
 def test_p21__exactly_one_host(hosts: list[str] | None) -> None:
     with pytest.raises(LocalProtocolError, match="exactly one"):

@@ -9,8 +9,8 @@ from gearfleet import errors
 from gearfleet.gearman.addresses import parse_all
 from gearfleet.gearman.connection import Connection
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
-from gearfleet.gearman.limits import either
 from gearfleet.gearman.jobs import to_bytes
+from gearfleet.gearman.limits import either
 from gearfleet.gearman.protocol import (
     MAX_HANDLE_BYTES,
     Command,

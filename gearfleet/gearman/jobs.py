@@ -34,6 +34,11 @@ def to_text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
+def to_message(text: bytes) -> str:
+    """Return what a job server says as text that can be printed and logged anywhere."""
+    return text.decode("utf-8", "backslashreplace")
+
+
 def to_bytes(name: str | bytes) -> bytes:
     """Return a name as the bytes that go on the wire."""
     return name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 from gearfleet import errors
 from gearfleet.gearman.backoff import Backoff
 from gearfleet.gearman.dial import CONNECT_TIMEOUT, Dial
-from gearfleet.gearman.jobs import GearmanJob, to_bytes, to_text
+from gearfleet.gearman.jobs import GearmanJob, to_bytes, to_message, to_text
 from gearfleet.gearman.machine import GONE, LEAVING, NEVER, PROBING, Machine, Timing
-from gearfleet.gearman.protocol import Command, Packet, PacketReader
+from gearfleet.gearman.protocol import MAX_HANDLE_BYTES, Command, Packet, PacketReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,7 +158,7 @@ class Link:
         if self.machine is None:
             return True  # the greeting of the next connection says it
         return self.machine.renew(
-            self._registration.functions,
+            tuple(self._registration.functions),  # other threads may change it
             self._registration.client_id,
             {to_bytes(job.task) for job in self.jobs},
             now,
@@ -265,6 +265,8 @@ class Link:
 
     def _take_job(self, packet: Packet) -> None:
         handle, function, unique, data = packet.args
+        if len(handle) > MAX_HANDLE_BYTES:
+            raise errors.ProtocolError(f"a job came under a handle of {len(handle)} bytes")
         name = self._registration.functions.get(function)
         task = name if name is not None else to_text(function)
         job = self._job_class(self, to_text(handle), task, to_text(unique), data)
@@ -272,7 +274,7 @@ class Link:
         self.assigned(job)
 
     def _note_error(self, packet: Packet) -> None:
-        code, text = (to_text(arg) for arg in packet.args)
+        code, text = (to_message(arg) for arg in packet.args)
         if code == "JOB_NOT_FOUND":
             logger.info(
                 "Job server %s had given a finished job to another worker",

@@ -17,7 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from gearfleet import errors
-from gearfleet.gearman.jobs import GearmanJobRequest, to_text
+from gearfleet.gearman.jobs import GearmanJobRequest, to_message
 from gearfleet.gearman.protocol import Command, Packet, encode
 
 if TYPE_CHECKING:
@@ -110,16 +110,17 @@ class ClientSession:
                 request.mark_lost(error)
 
     def _job_created(self, handle: bytes) -> GearmanJobRequest:
-        request = self._owed.popleft() if self._owed else None
+        request = self._owed[0] if self._owed else None
         if not isinstance(request, GearmanJobRequest):
             raise errors.ProtocolError(f"{self._peer} sent JOB_CREATED, no submit waits for one")
+        self._owed.popleft()
         if not request.background:
             self._waiting.setdefault(handle, []).append(request)
         request.mark_created(handle)
         return request
 
     def _error(self, code: bytes, text: bytes) -> Owed | None:
-        error = errors.ServerError(to_text(code), to_text(text))
+        error = errors.ServerError(to_message(code), to_message(text))
         if not self._owed:
             logger.warning(
                 "Job server %s sent an error: %s",
@@ -137,9 +138,11 @@ class ClientSession:
         return item
 
     def _answer(self, packet: Packet) -> Question:
-        question = self._owed.popleft() if self._owed else None
+        # What is due stays in the queue meanwhile, to be told that the connection is lost.
+        question = self._owed[0] if self._owed else None
         if not isinstance(question, Question) or question.expected is not packet.command:
             raise errors.ProtocolError(f"{self._peer} sent {packet!r}, which nobody waits for")
+        self._owed.popleft()
         question.answer = packet
         question.is_answered = True
         return question

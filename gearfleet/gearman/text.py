@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import ServerError
+from gearfleet.gearman.jobs import to_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -183,7 +184,7 @@ def parse_ok(line: bytes) -> str:
     Raises:
         ServerError: the line begins with ``ERR``.
     """
-    text = _text(line).strip()
+    text = to_message(line).strip()
     if text.startswith("ERR"):
         _, _, rest = text.partition(" ")
         code, _, explanation = rest.partition(" ")

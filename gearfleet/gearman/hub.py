@@ -15,6 +15,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
+from gearfleet import errors
 from gearfleet.gearman.link import Link
 
 if TYPE_CHECKING:
@@ -71,12 +72,11 @@ class Hub:
         told = [link.renew(now) for link in self.links]
         return all(told)
 
-    def why_unavailable(self) -> str | None:
-        """Return why no job server can be reached, None as long as one may be."""
-        failures = [link.failure for link in self.links]
-        if None in failures:
-            return None
-        return "; ".join(f"{link.address}: {link.failure}" for link in self.links)
+    def check_available(self) -> None:
+        """Raise ServerUnavailable if every job server has failed and none is back."""
+        if all(link.failure is not None for link in self.links):
+            reasons = "; ".join(f"{link.address}: {link.failure}" for link in self.links)
+            raise errors.ServerUnavailable(f"No job server can be reached: {reasons}")
 
     def poll(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds, read and write; return whether something happened."""

@@ -132,7 +132,7 @@ class GearmanWorker(JobUpdates):
         check_function_name(function)
         name = to_text(function)
         self._callbacks[name] = (callback, _takes_worker(callback))
-        self.functions = {**self.functions, function: name}
+        self.functions[function] = name
         self._registration_changed()
         return task
 
@@ -142,9 +142,7 @@ class GearmanWorker(JobUpdates):
         Jobs of it that are here already still run, also those that this very
         moment brings. Until they have, their job server is asked for no others.
         """
-        function = to_bytes(task)
-        # Its callback stays, for these jobs.
-        self.functions = {key: name for key, name in self.functions.items() if key != function}
+        self.functions.pop(to_bytes(task), None)  # its callback stays, for these jobs
         self._registration_changed()
         return task
 
@@ -156,7 +154,8 @@ class GearmanWorker(JobUpdates):
     def work(self, poll_timeout: float | None = None, *, timeout: float | None = None) -> None:
         """Run jobs until `shutdown`, or until `after_poll` or `after_job` returns False.
 
-        A job server that is down, or goes down, is tried again for ever.
+        A job server that is down, or goes down, is tried again for ever, unless the
+        worker was made with `raise_unavailable`.
 
         Args:
             poll_timeout: the longest time in seconds between two calls of
@@ -258,8 +257,8 @@ class GearmanWorker(JobUpdates):
         self._hand_out_grabs(hub, now)
         any_activity = hub.poll(min(hub.deadline - now, poll_timeout))
         going_on = self._run_jobs(hub)
-        if self._raise_unavailable and (reason := hub.why_unavailable()):
-            raise errors.ServerUnavailable(f"No job server can be reached: {reason}")
+        if self._raise_unavailable and not self._is_stopping:
+            hub.check_available()
         return self.after_poll(any_activity) and going_on and not self._is_stopping
 
     def _renew_registration(self, hub: Hub, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import selectors
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ import pytest
 from gearfleet import gearman
 from gearfleet.gearman import errors
 from gearfleet.gearman.protocol import ARGUMENTS, Command, PacketReader, encode
+from tests.support import pages
 from tests.support.certificates import Authority
+from tests.support.processes import ROOT
 from tests.support.running import running
 
 if TYPE_CHECKING:
@@ -34,6 +37,23 @@ def test_p01__exports() -> None:
         "LOW",
         "HIGH",
     )
+
+
+@pytest.mark.parametrize(
+    ("part", "made"),
+    [
+        ("package", gearman),
+        ("client", gearman.GearmanClient),
+        ("request", gearman.GearmanJobRequest),
+        ("job", gearman.GearmanJob),
+        ("worker", gearman.GearmanWorker),
+        ("admin client", gearman.GearmanAdminClient),
+    ],
+)
+def test_p01__everything_that_the_docs_name_is_there(part: str, made: object) -> None:
+    page = pages.read(ROOT / "docs" / "reference" / "gearman.md")
+    (names,) = re.findall(rf"^\| {part} \| (.*) \|$", page, re.MULTILINE)
+    assert [name for name in re.findall(r"`(\w+)`", names) if not hasattr(made, name)] == []
 
 
 TREE = {

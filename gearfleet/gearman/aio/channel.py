@@ -243,7 +243,7 @@ class AsyncChannel(asyncio.Protocol):
             if silent >= self._limit:
                 self.abort(
                     errors.ConnectionError(
-                        f"Job server {self.address} has been silent for {silent:.0f} s"
+                        f"Job server {self.address} has been silent for {silent:.1f} s"
                     )
                 )
                 return

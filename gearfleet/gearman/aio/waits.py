@@ -37,6 +37,9 @@ class Waits:
     def __init__(self) -> None:
         self._of: dict[Owed, list[_Wait]] = {}
 
+    def __len__(self) -> int:
+        return len(self._of)
+
     async def wait(
         self, items: Iterable[Owed], is_done: Callable[[Owed], bool], deadline: float | None
     ) -> None:

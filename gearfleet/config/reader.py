@@ -9,7 +9,6 @@ from gearfleet.config import options
 from gearfleet.config.options import check_options, checked
 from gearfleet.config.settings import Host, Layers, Settings
 from gearfleet.errors import ConfigError, LocalProtocolError, did_you_mean
-from gearfleet.gearman.addresses import Address
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,6 +111,9 @@ def check_servers(servers: tuple[str, ...], source: str) -> tuple[str, ...]:
     Raises:
         ConfigError: there is none, or one has no known form.
     """
+    # Every process of a Django project imports this module; few of them speak Gearman.
+    from gearfleet.gearman.addresses import Address
+
     if not servers:
         raise ConfigError(f"{source} names no job server; give at least one host:port")
     for server in servers:

@@ -57,7 +57,8 @@ def refusal_line(error: BaseException) -> str:
     after other sections: a shell's ``>`` has emptied the file, and an empty
     one would be accepted and remove the fleet.
     """
-    reason = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode("utf-8")
+    said = str(error) or type(error).__name__  # KeyboardInterrupt says nothing
+    reason = " ".join(said.split()).encode("utf-8", "backslashreplace").decode("utf-8")
     shown = "".join(character if character.isprintable() else "?" for character in reason)
     return f"= gearfleet could not render the fleet, this file is void on purpose: {shown}"
 

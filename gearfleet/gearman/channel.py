@@ -36,6 +36,9 @@ HEARTBEAT_LIMIT = 10.0
 
 PING = encode(Command.ECHO_REQ, b"gearfleet heartbeat")
 _BATCH_BYTES = 64 * 1024
+#: How many submits may be unanswered: gearmand keeps any number of answers that
+#: nobody reads, in its own memory (reference "gearmand", section 6).
+_WINDOW = 16 * 1024
 
 
 class Channel:
@@ -152,6 +155,8 @@ class Channel:
                     self._session.expect(request)
                 self._write(b"".join(batch), deadline, owed)
                 written += len(batch)
+                if self._session.owed_count > _WINDOW and not self.wait(self._has_room, deadline):
+                    break
         except Unwritten:
             if not written:
                 raise
@@ -183,6 +188,35 @@ class Channel:
             if not in_time:
                 break
         return is_done()
+
+    def _has_room(self) -> bool:
+        return self._session.owed_count <= _WINDOW // 2
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was heard for so long that the connection may be dead by now."""
+        return time.monotonic() - self._connection.heard_at >= self._interval
+
+    def probe(self, deadline: float | None) -> None:
+        """Find out whether the job server is still there, before something is submitted to it.
+
+        A connection that a NAT box forgot takes what is written, and never answers.
+
+        Raises:
+            errors.ConnectionError: it does not answer.
+        """
+        question = Question(Command.ECHO_RES)
+        limit = time.monotonic() + self._limit
+        self.ask(question, PING, deadline=deadline)
+        until = limit if deadline is None else min(limit, deadline)
+        if self.wait(lambda: question.is_answered, until) and question.error is None:
+            return
+        error = question.error or errors.ConnectionError(
+            f"Job server {self.address} does not answer after an idle time"
+        )
+        if until == limit:
+            self._lose(error)
+        raise errors.ConnectionError(str(error))
 
     def close(self) -> None:
         """End the connection; requests without a result are marked as lost."""

@@ -54,7 +54,11 @@ class Server:
         """
         channel = self.current
         if channel is not None and channel.lost is None:
-            return channel
+            if not channel.is_idle:
+                return channel
+            self._probe(channel, deadline)
+            if channel.lost is None:
+                return channel
         timeout = self._connect_timeout
         if deadline is not None:
             timeout = min(timeout, max(0.001, deadline - time.monotonic()))
@@ -66,6 +70,13 @@ class Server:
             return self.current
         finally:
             self._connecting.release()
+
+    def _probe(self, channel: Channel, deadline: float | None) -> None:
+        try:
+            channel.probe(deadline)
+        except errors.ConnectionError:
+            if channel.lost is None:  # the caller's time is over
+                raise
 
     def _open(self, timeout: float) -> Channel:
         try:

@@ -66,6 +66,11 @@ class ClientSession:
         }
 
     @property
+    def owed_count(self) -> int:
+        """How many answers of the job server are due."""
+        return len(self._owed)
+
+    @property
     def is_owed(self) -> bool:
         """Whether the job server still has to answer something."""
         return bool(self._owed)

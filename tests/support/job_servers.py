@@ -34,17 +34,18 @@ def require_gearmand() -> str:
 
 @dataclass
 class JobServer:
-    """One job server on a port of 127.0.0.1; `stop`, `start` and `kill` keep the port."""
+    """One job server on a port of its own; `stop`, `start` and `kill` keep the port."""
 
     kind: str
     options: Sequence[str] = ()
     port: int = field(default_factory=free_port)
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="gf-js-")))
     process: Process | None = None
+    host: str = "127.0.0.1"
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def start(self) -> JobServer:
         self.process = Process(self._command(), log=self.folder / "server.log")
@@ -56,7 +57,7 @@ class JobServer:
             return [*GEARFLEET, "server", "--listen", self.address, *self.options]
         return [
             require_gearmand(),
-            *("-L", "127.0.0.1", "-p", str(self.port), "-l", "stderr"),
+            *("-L", self.host, "-p", str(self.port), "-l", "stderr"),
             *("-P", str(self.folder / "pid")),
             *(("-u", "root") if os.geteuid() == 0 else ()),
             *self.options,
@@ -67,7 +68,7 @@ class JobServer:
         if self.process.returncode is not None:
             raise AssertionError(f"{self.kind} ended:\n{self.process.output()}")
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            with socket.create_connection((self.host, self.port), timeout=1) as connection:
                 connection.sendall(b"version\r\n")
                 return connection.recv(100).startswith(b"OK")
         except OSError:
@@ -75,7 +76,7 @@ class JobServer:
 
     def text(self, command: str) -> list[str]:
         """Return the lines that the admin command answers, without the final dot."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection((self.host, self.port), timeout=5) as connection:
             connection.sendall(command.encode() + b"\r\n")
             received = b""
             while not received.endswith(b".\n"):

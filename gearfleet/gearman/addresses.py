@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _FORMS = (
-    "use 'host', 'host:port', '[v6]:port', ('host', port), "
+    "use 'host', 'host:port', '[v6]:port', 'tls://host:port?ca_certs=FILE', ('host', port), "
     "or a dict of host, port, keyfile, certfile and ca_certs"
 )
 _KEYS = ("host", "port")
@@ -38,7 +38,8 @@ class Address:
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        # Whoever takes the text for an address must not end up without TLS.
+        return f"{'tls://' if self.tls else ''}{host}:{self.port}"
 
     @classmethod
     def parse(cls, value: AddressLike) -> Address:
@@ -54,7 +55,7 @@ class Address:
         if isinstance(value, Address):
             return value
         if isinstance(value, str):
-            return cls(*_split(value))
+            return cls(*(_split_url(value) if "://" in value else _split(value)))
         if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
             return cls(value[0], _port(value[1], value))
         if isinstance(value, Mapping):
@@ -95,6 +96,23 @@ def _split(value: str) -> tuple[str, int]:
         if not port:
             raise LocalProtocolError(f"No port after ':' in {value!r}; {_FORMS}")
     return host, _port(port, value) if port else DEFAULT_PORT
+
+
+def _split_url(value: str) -> tuple[str, int, TLS]:
+    """Read 'tls://host:port' with the fields of `TLS` after a question mark."""
+    from urllib.parse import parse_qsl
+
+    known = (*_TLS_KEYS, "server_hostname")
+    scheme, _, rest = value.strip().partition("://")
+    place, _, query = rest.partition("?")
+    options: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
+    fits = all(key in known and text for key, text in options.items())
+    if scheme != "tls" or not fits or set(place) & set("/@#"):
+        raise LocalProtocolError(
+            f"Cannot read the job server address {value!r}; use "
+            f"tls://host:port, with {', '.join(known)} after a '?', joined by '&'"
+        )
+    return *_split(place), TLS(**options)
 
 
 def _split_dict(value: Mapping[str, Any]) -> tuple[str, int, TLS | None]:

@@ -68,6 +68,23 @@ def test_address__dict_with_tls_files() -> None:
         Address.parse({"host": "queue", "port": 4731, "ca_certs": "a"})
 
 
+def test_address__url_with_tls() -> None:
+    assert Address.parse("tls://queue") == Address("queue", tls=TLS())
+    address = Address.parse("tls://[::1]:4731?ca_certs=/etc/my%20ca.pem&server_hostname=queue")
+    assert address == Address("::1", 4731, TLS(ca_certs="/etc/my ca.pem", server_hostname="queue"))
+    # The text of a TLS address never means one without TLS.
+    assert Address.parse(str(address)) == Address("::1", 4731, TLS())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tcp://queue", "tls://", "tls://q/path", "tls://q?ca=x", "tls://q?ca_certs=", "tls://me@q"],
+)
+def test_address__url_that_is_none(text: str) -> None:
+    with pytest.raises(LocalProtocolError, match="job server address"):
+        Address.parse(text)
+
+
 def test_addresses__one_or_many_each_once() -> None:
     assert parse_all("queue") == (Address("queue"),)
     assert parse_all(["a", ("a", 4730), "b"]) == (Address("a"), Address("b"))

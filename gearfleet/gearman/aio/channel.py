@@ -150,13 +150,11 @@ class AsyncChannel(asyncio.Protocol):
     async def close(self) -> None:
         """End the connection; requests without a result are marked as lost."""
         self._lose(errors.ConnectionError(f"The connection to {self.address} was closed here"))
-        self._transport.close()
-        try:
-            # A job server that takes no more would hold up what we still have for it.
-            await within(time.monotonic() + self._limit, self._is_gone.wait())
-        except TimeoutError:
-            self._transport.abort()
-            await self._is_gone.wait()
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()  # nobody waits any more for what it does not take
+        else:
+            self._transport.close()
+        await self._is_gone.wait()
 
     def abort(self, error: errors.GearmanError) -> None:
         """End the connection at once."""

@@ -11,10 +11,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gearfleet import Client
+from gearfleet.config import load
 from gearfleet.errors import GearmanError, LocalProtocolError, ServerUnavailable, TLSError
 from gearfleet.gearman import (
     TLS,
@@ -33,7 +36,6 @@ from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.support.job_servers import JobServer
 
@@ -178,6 +180,15 @@ def test_own_context(job_server: JobServer, authority: Authority) -> None:
     context = ssl.create_default_context(cafile=authority.ca_certs)
     with TLSProxy(job_server.address, authority.good) as proxy:
         assert _sync(Address("localhost", proxy.port, TLS(context=context)))
+
+
+def test_text__in_the_settings(proxy: TLSProxy, authority: Authority) -> None:
+    url = f"tls://localhost:{proxy.port}?ca_certs={authority.ca_certs}"
+    client = Client(load(directory=Path("/"), environ={"GEARFLEET_SERVERS": url}))
+    try:
+        assert client.delay("tls", 1).server == f"tls://localhost:{proxy.port}"
+    finally:
+        client.close()
 
 
 @everyone

@@ -177,9 +177,15 @@ def _result(submission: _Submission, request: GearmanJobRequest) -> Any:
             f"(job {submission.meta.id} at {request.job.connection}); it may still run"
         )
     if request.result is None:
-        reason = f": {decode_failure(request.exception)}" if request.exception else ""
-        raise JobFailed(f"{submission.function} failed{reason}")
+        raise JobFailed(f"{submission.function} failed{_reason(request)}")
     return decode_value(request.result)
+
+
+def _reason(request: GearmanJobRequest) -> str:
+    """Return what the worker said of a failure; one that took us for a stranger said it as a warning."""
+    warnings = request.warning_updates
+    told = request.exception or (warnings[-1] if warnings else None)
+    return f": {decode_failure(told)}" if told else ""
 
 
 def _handle(submission: _Submission, request: GearmanJobRequest) -> JobHandle:

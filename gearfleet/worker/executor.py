@@ -188,7 +188,7 @@ def _failed(job: Job, error: BaseException) -> Failed:
         # The call itself raised it, before any line of the task ran.
         task = f"{job.task.name}{job.task.signature}"
         error = TypeError(f"{task} does not take the arguments of this job: {error}")
-    return Failed(error=error, failure=describe(error))
+    return Failed(error=error, failure=describe(error), is_ours=job.meta is not None)
 
 
 def _log_failure(assignment: Assignment, outcome: Failed) -> None:

@@ -46,10 +46,15 @@ class Completed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The job failed; `failure` is what its caller is told of `error`."""
+    """The job failed; `failure` is what its caller is told of `error`.
+
+    `is_ours` says that the caller is a gearfleet client, which asks job servers
+    for exceptions.
+    """
 
     error: BaseException
     failure: Failure
+    is_ours: bool = False
 
 
 Outcome = Completed | Failed

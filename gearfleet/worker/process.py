@@ -22,7 +22,7 @@ from gearfleet.tasks.failure import encode_failure
 from gearfleet.tasks.naming import function_name
 from gearfleet.worker import hooks
 from gearfleet.worker.executor import Executor
-from gearfleet.worker.job import Completed, Outcome
+from gearfleet.worker.job import Completed, Failed, Outcome
 from gearfleet.worker.lifecycle import Limits, StopLadder
 
 if TYPE_CHECKING:
@@ -221,5 +221,19 @@ class _TaskWorker(GearmanWorker):
         outcome = self._execute(current_job)
         if isinstance(outcome, Completed):
             return self.on_job_complete(current_job, outcome.data)
-        self.send_job_exception(current_job, encode_failure(outcome.failure))
+        self._tell_failure(current_job, outcome)
         return False
+
+    def _tell_failure(self, job: GearmanJob, outcome: Failed) -> None:
+        """Tell the caller why, in the packets that its client understands.
+
+        gearmand spoils the WORK_FAIL that it makes of a WORK_EXCEPTION for
+        clients that do not ask for exceptions, and libgearman's then wait for
+        ever (reference "gearmand", commands 14 and 25).
+        """
+        reason = encode_failure(outcome.failure)
+        if outcome.is_ours:
+            self.send_job_exception(job, reason)
+        else:
+            self.send_job_warning(job, reason)
+            self.send_job_failure(job)

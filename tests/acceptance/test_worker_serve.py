@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gearfleet.errors import JobFailed
-from gearfleet.gearman import GearmanClient
-from tests.support.job_servers import JobServer
+from gearfleet.gearman import JOB_FAILED, GearmanClient
+from tests.support.job_servers import JobServer, require_gearman
+from tests.support.processes import run
 from tests.support.workers import WorkerProject
 
 if TYPE_CHECKING:
@@ -45,6 +46,19 @@ def test_wrong_queue__is_one_line_with_those_that_exist(project: WorkerProject) 
     assert "Worker 'worker_foo' has no queue 'baz' (known: bar, foo)." in line
 
 
+@pytest.mark.parametrize("payload", ['{"args": [1]}', "no JSON at all"])
+def test_failure__ends_the_call_of_a_client_that_does_not_ask_for_exceptions(
+    project: WorkerProject, job_server: JobServer, payload: str
+) -> None:
+    """Debian's `gearman` waits for ever for the WORK_FAIL that gearmand makes of an exception."""
+    project.start_ready()
+    port = str(job_server.port)
+    words = ["-h", "127.0.0.1", "-p", port, "-f", project.function("exit_process")]
+    done = run([require_gearman(), *words], stdin=payload, timeout=20)
+    assert done.returncode != 0
+    assert "Error" in done.stdout + done.stderr
+
+
 def test_poison__fails_its_job_with_a_reason_and_the_next_one_is_served(
     project: WorkerProject, job_server: JobServer
 ) -> None:
@@ -52,8 +66,10 @@ def test_poison__fails_its_job_with_a_reason_and_the_next_one_is_served(
     client = GearmanClient([job_server.address])
     poison = bytes(range(256))
     request = client.submit_job(project.function("echo"), poison, poll_timeout=30)
-    assert b"PayloadDecodeError" in request.exception
-    assert b"cannot be read" in request.exception
+    (reason,) = request.warning_updates
+    assert b"PayloadDecodeError" in reason
+    assert b"cannot be read" in reason
+    assert request.state == JOB_FAILED
     client.close()
     assert project.submit("echo", 1).result() == [1]
     assert worker.returncode is None

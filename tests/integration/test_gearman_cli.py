@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gearfleet.gearman import GearmanClient, GearmanWorker
-from tests.support.job_servers import INSTALL_GEARMAND
+from tests.support.job_servers import require_gearman
 from tests.support.processes import Process, run
 from tests.support.running import running
 
@@ -18,16 +16,10 @@ if TYPE_CHECKING:
 
     from tests.support.job_servers import JobServer
 
-GEARMAN = shutil.which("gearman")
-
 
 @pytest.fixture
 def gearman() -> str:
-    if GEARMAN is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(INSTALL_GEARMAND)
-        pytest.skip(INSTALL_GEARMAND)
-    return GEARMAN
+    return require_gearman()
 
 
 def test_cli_client__is_served_by_our_worker(

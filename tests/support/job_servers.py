@@ -25,11 +25,20 @@ INSTALL_GEARMAND = "needs gearmand: apt-get install gearman-job-server gearman-t
 
 def require_gearmand() -> str:
     """Return the path of gearmand; without one skip here, and fail in CI."""
-    if GEARMAND is None:
+    return _require(GEARMAND)
+
+
+def require_gearman() -> str:
+    """Return the path of the command line client `gearman`, likewise."""
+    return _require(shutil.which("gearman"))
+
+
+def _require(path: str | None) -> str:
+    if path is None:
         if os.environ.get("CI") == "true":
             pytest.fail(INSTALL_GEARMAND)
         pytest.skip(INSTALL_GEARMAND)
-    return GEARMAND
+    return path
 
 
 @dataclass

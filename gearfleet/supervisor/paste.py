@@ -44,7 +44,7 @@ def sections(*, servers: Sequence[str], run_dir: Path) -> str:
 
 def servers_in(path: Path) -> tuple[str, ...]:
     """Return the job servers that the pasted section in the file `path` names, or none."""
-    parser = RawConfigParser(strict=False)
+    parser = RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
     parser.read(path, encoding="utf-8")
     return split_servers(parser.get(SECTION, "servers", fallback=""))
 

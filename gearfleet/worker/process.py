@@ -192,9 +192,10 @@ def _shut_down(executor: Executor, selected: hooks.Hooks, ladder: StopLadder) ->
 def _log_start(info: WorkerInfo) -> None:
     names = [task.name for task in info.tasks.values()]
     logger.info(
-        "Worker %s serves %s of queue %s",
+        "Worker %s serves %s of %s %s",
         info.program,
         ", ".join(names),
+        "queue" if len(info.queues) == 1 else "queues",
         ", ".join(info.queues),
         extra={"action": "worker_started", "queues": info.queues, "tasks": names},
     )

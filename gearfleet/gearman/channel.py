@@ -59,6 +59,8 @@ class Channel:
         self._interval = heartbeat_interval
         self._limit = heartbeat_limit
         self._sent_at = time.monotonic()
+        #: The thread that writes has stopped until some of what it wrote is answered.
+        self._is_waiting_for_room = False
         self._writing = threading.Lock()
         self._reading = threading.Lock()
         self._losing = threading.Lock()
@@ -120,6 +122,7 @@ class Channel:
         self._acquire_writing(deadline)
         try:
             self._look_before_writing()
+            self._note_begin()
             self._session.expect(owed)
             self._write(packet, deadline, (owed,))
         except errors.ConnectionError:
@@ -129,8 +132,7 @@ class Channel:
             raise
         finally:
             self._writing.release()
-            if self.lost is not None:
-                self._close_if_unused()
+            self._close_if_lost()
 
     def submit_many(
         self,
@@ -151,11 +153,12 @@ class Channel:
             while written < len(requests):
                 batch = next_batch(packets, written)
                 owed = requests[written : written + len(batch)]
+                self._note_begin()
                 for request in owed:
                     self._session.expect(request)
                 self._write(b"".join(batch), deadline, owed)
                 written += len(batch)
-                if self._session.owed_count > _WINDOW and not self.wait(self._has_room, deadline):
+                if self._session.owed_count > _WINDOW and not self._wait_for_room(deadline):
                     break
         except Unwritten:
             if not written:
@@ -167,8 +170,7 @@ class Channel:
             raise
         finally:
             self._writing.release()
-            if self.lost is not None:
-                self._close_if_unused()
+            self._close_if_lost()
         return written
 
     def wait(self, is_done: Callable[[], bool], deadline: float | None = None) -> bool:
@@ -187,7 +189,17 @@ class Channel:
                     self._hand_on()
             if not in_time:
                 break
+        if self.lost is not None and not is_done():
+            with self._losing:
+                pass  # the thread that noticed the loss may still be telling our requests
         return is_done()
+
+    def _wait_for_room(self, deadline: float | None) -> bool:
+        self._is_waiting_for_room = True
+        try:
+            return self.wait(self._has_room, deadline)
+        finally:
+            self._is_waiting_for_room = False
 
     def _has_room(self) -> bool:
         return self._session.owed_count <= _WINDOW // 2
@@ -263,16 +275,23 @@ class Channel:
     def _write(
         self, data: bytes, deadline: float | None, owed: Sequence[GearmanJobRequest | Question]
     ) -> None:
-        self._sent_at = time.monotonic()
         try:
             self._connection.send(
                 data, deadline=deadline, stall=self._limit, received=self._read_while_writing
             )
         except errors.ConnectionError as error:
             if isinstance(error, Unwritten):
-                self._session.retract(owed)
+                with self._losing:  # another thread may be telling them that they are lost
+                    self._session.retract(owed)
             self._lose(error)
             raise
+        if len(data) > _BATCH_BYTES:  # it may have taken long
+            self._sent_at = time.monotonic()
+
+    def _note_begin(self) -> None:
+        """Begin to count the silence, unless an answer is due already."""
+        if not self._session.is_owed:
+            self._sent_at = time.monotonic()
 
     def _read_while_writing(self, timeout: float) -> bool:
         if self.lost is not None:
@@ -315,7 +334,9 @@ class Channel:
     def _check_heartbeat(self) -> None:
         silent = time.monotonic() - max(self._connection.heard_at, self._sent_at)
         if self._session.is_owed:
-            if silent >= self._limit:
+            # A writer that is not done sees for itself whether the job server takes anything.
+            is_writing = self._writing.locked() and not self._is_waiting_for_room
+            if silent >= self._limit and not is_writing:
                 self._lose(
                     errors.ConnectionError(
                         f"Job server {self.address} has been silent for {silent:.0f} s"
@@ -377,9 +398,16 @@ class Channel:
             if self.lost is not None:
                 return
             self.lost = error
+            self._session.lost(error)
         self._connection.shutdown()
-        self._session.lost(error)
         self._wake_done()
+
+    def _close_if_lost(self) -> None:
+        """Clean up after a write; what it expects may have come too late to be told of a loss."""
+        if self.lost is not None:
+            with self._losing:
+                self._session.lost(self.lost)
+            self._close_if_unused()
 
     def _close_if_unused(self) -> None:
         """Close the descriptor once nobody reads or writes: its number may be reused at once."""

@@ -86,12 +86,14 @@ def test_jobs__typed_and_with_the_old_keys(
 
 
 def test_unique_jobs__one_that_is_a_dot_leaves_the_next_answers_alone(
-    admin: GearmanAdminClient, client: GearmanClient, function: str
+    own_job_server: JobServer, function: str
 ) -> None:
-    for unique in (".", "after-the-dot"):
-        client.submit_job(function, b"x", unique=unique, background=True)
-    admin.unique_jobs()
-    assert admin.version().numbers
+    address = own_job_server.address
+    with GearmanClient([address]) as client, GearmanAdminClient([address]) as admin:
+        for unique in (".", "after-the-dot"):
+            client.submit_job(function, b"x", unique=unique, background=True)
+        admin.unique_jobs()
+        assert admin.version().numbers
 
 
 def test_cancel__only_what_is_there(

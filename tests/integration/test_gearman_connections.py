@@ -338,6 +338,25 @@ def test_window__bounds_what_a_server_that_does_not_answer_is_sent() -> None:
         assert received == [C.SUBMIT_JOB_BG] * len(written)
 
 
+def test_window__a_server_that_never_answers_is_given_up() -> None:
+    def story(listener: Listener) -> None:
+        while True:
+            connection = listener.accept()
+            connection.recv(4096)
+            connection.sendall(GREETING)
+            with contextlib.suppress(OSError):
+                while connection.recv(65536):
+                    pass
+
+    jobs = [{"task": "f", "data": b"x" * 50}] * 40_000
+    with (
+        Listener(story) as listener,
+        GearmanClient([listener.address], heartbeat_limit=0.3) as client,
+    ):
+        requests = client.submit_multiple_jobs(jobs, background=True)
+        assert all(isinstance(request.error, AmbiguousSubmit) for request in requests)
+
+
 def test_submit_again__takes_those_that_had_no_time(gearmand: JobServer, function: str) -> None:
     jobs = [{"task": function, "data": b"x"}] * 3
     with GearmanClient([gearmand.address]) as client:

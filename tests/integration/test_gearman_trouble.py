@@ -16,6 +16,7 @@ import pytest
 from gearfleet.errors import (
     AmbiguousSubmit,
     ExceededConnectionAttempts,
+    GearmanError,
     InvalidAdminClientState,
     InvalidWorkerState,
     JobInterrupted,
@@ -97,6 +98,38 @@ def _swallow_a_submit(connection: socket.socket) -> None:
     connection.recv(4096)
     connection.sendall(b"\0RES\0\0\0\x1b\0\0\0\x0aexceptions")
     connection.recv(4096)
+
+
+def _swallow_everything(connection: socket.socket) -> None:
+    """Answer the OPTION_REQ, and read on without a word."""
+    connection.recv(4096)
+    connection.sendall(b"\0RES\0\0\0\x1b\0\0\0\x0aexceptions")
+    while connection.recv(65536):
+        pass
+
+
+def test_silent_job_server__is_noticed_although_threads_go_on_submitting() -> None:
+    listener = Listener(_swallow_everything)
+    client = GearmanClient([listener.address], heartbeat_interval=60, heartbeat_limit=0.5)
+    outcomes: list[type[GearmanError]] = []
+
+    def submit() -> None:
+        try:
+            client.submit_job("f", b"x", poll_timeout=20)
+        except GearmanError as error:
+            outcomes.append(type(error))
+
+    threads: list[threading.Thread] = []
+    deadline = time.monotonic() + 10
+    while not outcomes and time.monotonic() < deadline:
+        threads.append(threading.Thread(target=submit))
+        threads[-1].start()
+        threads[-1].join(0.05)
+    assert outcomes[:1] == [AmbiguousSubmit]
+    client.close()
+    listener.close()
+    for thread in threads:
+        thread.join(30)
 
 
 def test_worker__starts_before_the_job_server(

@@ -106,7 +106,9 @@ class Storm:
             wait_for(is_done, "the accepted jobs", timeout=CALM)
         except AssertionError as error:
             lost = sorted(set(self.accepted) - set(self.done))
-            raise AssertionError(f"seed {SEED}: {error}; not done: {lost[:50]}\n{self._logs()}") from error
+            raise AssertionError(
+                f"seed {SEED}: {error}; not done: {lost[:50]}\n{self._logs()}"
+            ) from error
 
     @property
     def done(self) -> Counter[int]:

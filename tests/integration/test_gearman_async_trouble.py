@@ -377,7 +377,7 @@ def test_closed__while_jobs_are_in_flight_and_while_connecting() -> None:
     in_a_loop(story())
 
 
-def test_fork__the_child_has_its_own_connection(job_server: JobServer, function: str) -> None:
+def test_fork__the_child_connects_anew(job_server: JobServer, function: str) -> None:
     client = AsyncGearmanClient([job_server.address])
 
     async def story() -> None:

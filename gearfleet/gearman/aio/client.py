@@ -149,6 +149,8 @@ class AsyncGearmanClient(AsyncStatusQueries):
             task, data, unique, priority, background=False, max_retries=max_retries
         )
         request = StreamedRequest.like(plain)
+        if unique:
+            self._keep_apart(request)
         deadline = deadline_after(poll_timeout)
         return AsyncJobStream(
             request, lambda: self._submit_and_await(request, is_accepted, deadline), deadline

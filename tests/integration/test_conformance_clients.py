@@ -370,6 +370,24 @@ def test_reduce__the_worker_is_told_the_reducer(
     assert worker.ask(C.GRAB_JOB_ALL) == (C.JOB_ASSIGN_ALL, expected)
 
 
+@pytest.mark.parametrize("command", [C.GRAB_JOB, C.GRAB_JOB_UNIQ], ids=lambda c: c.name)
+def test_reduce__is_an_ordinary_job_for_other_workers(
+    client: Peer, worker: Peer, function: str, command: Command
+) -> None:
+    handle = client.ask(C.SUBMIT_REDUCE_JOB, function, fresh(), "reducer", "0", b"data").args[0]
+    assigned = worker.ask(command)
+    assert (assigned.args[0], assigned.args[-1]) == (handle, b"data")
+    worker.send(C.WORK_COMPLETE, handle, b"result")
+    assert client.receive() == (C.WORK_COMPLETE, (handle, b"result"))
+
+
+def test_reduce__the_reducer_is_too_long(client: Peer, function: str) -> None:
+    body = b"\0".join([function.encode(), fresh(), b"r" * 65, b"0", b"data"])
+    client.write(b"\0REQ" + C.SUBMIT_REDUCE_JOB.to_bytes(4) + len(body).to_bytes(4) + body)
+    assert client.receive().args[0] == b"ARGUMENT_TOO_LARGE"
+    client.sync()
+
+
 # Clients that leave
 
 

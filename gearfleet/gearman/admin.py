@@ -171,24 +171,16 @@ class GearmanAdminClient:
             FunctionInUse: it has jobs or workers.
         """
         name = _checked(function)
+        rows = {to_bytes(row.function): row for row in self.status()}
+        if name not in rows:
+            return False
         # gearmand drops the first function that matches without regard to case.
-        lowered = to_bytes(name.lower())
-        rows = [row for row in self.status() if to_bytes(row.function).lower() == lowered]
-        for row in rows:
-            if row.total or row.workers:
-                raise errors.FunctionInUse(
-                    f"Function {row.function} has {row.total} jobs and {row.workers} workers; "
-                    "stop the workers and let the jobs end, or cancel them"
-                )
+        _refuse_if_used(row for known, row in rows.items() if known.lower() == name.lower())
         try:
             self._do(b"drop function " + name)
         except errors.ServerError as error:
-            if str(error).endswith("not found"):
-                return False
-            if "still connected" in str(error):
-                raise errors.FunctionInUse(f"Function {function!r}: {error}") from error
-            raise
-        return bool(rows)
+            raise errors.FunctionInUse(f"Function {function!r} is not dropped: {error}") from error
+        return True
 
     def maxqueue(self, function: str | bytes, *limits: int) -> None:
         """Limit how many jobs a function may have; a submit beyond that is refused.
@@ -394,3 +386,12 @@ def _checked(function: str | bytes) -> bytes:
     name = to_bytes(function)
     check_function_name(name)
     return name
+
+
+def _refuse_if_used(rows: Iterable[FunctionStatus]) -> None:
+    for row in rows:
+        if row.total or row.workers:
+            raise errors.FunctionInUse(
+                f"Function {row.function} has {row.total} jobs and {row.workers} workers; "
+                "stop the workers and let the jobs end, or cancel them"
+            )

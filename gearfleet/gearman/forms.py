@@ -38,19 +38,7 @@ class RunAt:
             LocalProtocolError: (a ValueError) a naive datetime, a delay, milliseconds.
             TypeError: neither a datetime nor a number.
         """
-        if isinstance(when, datetime):
-            if when.utcoffset() is None:
-                raise LocalProtocolError(
-                    f"when_to_run is {when!r}, which has no time zone; "
-                    "use datetime.now(timezone.utc) + timedelta(...)"
-                )
-            seconds = when.timestamp()
-        elif isinstance(when, int | float) and not isinstance(when, bool):
-            seconds = when
-        else:
-            raise TypeError(
-                f"when_to_run is an aware datetime or seconds since the epoch, got {when!r}"
-            )
+        seconds = _seconds(when)
         if not math.isfinite(seconds) or seconds >= _LATEST:
             raise LocalProtocolError(
                 f"when_to_run is {when!r}, which is no time in seconds since the epoch; "
@@ -108,3 +96,18 @@ class Reduce:
 
 #: What `GearmanJobRequest.form` may be.
 Form = RunAt | Reduce
+
+
+def _seconds(when: datetime | float) -> float:
+    if isinstance(when, int | float) and not isinstance(when, bool):
+        return when
+    if not isinstance(when, datetime):
+        raise TypeError(
+            f"when_to_run is an aware datetime or seconds since the epoch, got {when!r}"
+        )
+    if when.utcoffset() is None:
+        raise LocalProtocolError(
+            f"when_to_run is {when!r}, which has no time zone; "
+            "use datetime.now(timezone.utc) + timedelta(...)"
+        )
+    return when.timestamp()

@@ -17,7 +17,7 @@ from gearfleet.gearman.protocol import Command, encode
 from gearfleet.gearman.server import EmbeddedServer, Limits
 from tests.support.peers import Peer
 from tests.support.ports import free_port
-from tests.support.processes import Process
+from tests.support.processes import GEARFLEET, Process, run
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -242,3 +242,9 @@ def test_retries__in_a_thread() -> None:
             handle = client.submit("f", command=C.SUBMIT_JOB)
             dying.register("f").grab_handle()
         assert client.receive() == (C.WORK_FAIL, (handle,))
+
+
+def test_retries__of_a_negative_number_are_refused() -> None:
+    result = run([*GEARFLEET, "server", "--job-retries", "-1"])
+    assert result.returncode == 2
+    assert "--job-retries -1" in result.stderr

@@ -188,7 +188,7 @@ def _queued(server: JobServer, function: str) -> int:
     return next((int(row[1]) for row in rows if row[0] == function), 0)
 
 
-def test_stream__every_event_in_order(job_server: JobServer, function: str) -> None:
+def test_async_stream__every_event_in_order(job_server: JobServer, function: str) -> None:
     async def story() -> None:
         async with AsyncGearmanClient([job_server.address]) as client:
             stream = client.stream(function, b"stream")
@@ -206,7 +206,7 @@ def test_stream__every_event_in_order(job_server: JobServer, function: str) -> N
         in_a_loop(story())
 
 
-def test_stream__events_come_while_the_job_runs(job_server: JobServer, function: str) -> None:
+def test_async_stream__events_come_while_the_job_runs(job_server: JobServer, function: str) -> None:
     async def story(worker: Peer) -> None:
         async with AsyncGearmanClient([job_server.address]) as client:
             stream = client.stream(function, b"x", poll_timeout=30)

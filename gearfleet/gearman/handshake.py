@@ -100,10 +100,10 @@ class TLSSocket:
             while left > 0 or self._socket.pending():
                 try:
                     chunk = self._read(max(left, self._socket.pending()))
-                except BlockingIOError:
+                except OSError:
                     if not chunks:
                         raise
-                    break
+                    break  # what came before counts; the next call says why no more does
                 chunks.append(chunk)
                 left -= len(chunk)
                 if not chunk:
@@ -122,10 +122,10 @@ class TLSSocket:
             while sent < len(view):
                 try:
                     sent += self._write(view, sent)
-                except BlockingIOError:
+                except OSError:
                     if not sent:
                         raise
-                    break
+                    break  # what went out counts, as the peer may act on it
         return sent
 
     def shutdown(self, how: int, /) -> None:
@@ -151,6 +151,9 @@ class TLSSocket:
             raise BlockingIOError from error
         except (ssl.SSLError, ValueError) as error:
             raise _failed(error) from error
+        except ConnectionError as error:
+            self._judge_loss(error)
+            raise
         if not chunk and not self._has_heard:
             raise errors.TLSError(HUNG_UP_AFTER)
         self._has_heard = True
@@ -166,6 +169,13 @@ class TLSSocket:
                 raise BlockingIOError from error
             except (ssl.SSLError, ValueError) as error:
                 raise _failed(error) from error
+            except ConnectionError as error:
+                self._judge_loss(error)
+                raise
+
+    def _judge_loss(self, error: ConnectionError) -> None:
+        if not self._has_heard:
+            raise errors.TLSError(HUNG_UP_AFTER) from error
 
 
 def _failed(error: OSError | ValueError) -> errors.TLSError:

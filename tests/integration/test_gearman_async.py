@@ -136,12 +136,13 @@ def test_encoder__of_the_class(job_server: JobServer, function: str) -> None:
         in_a_loop(story())
 
 
-def test_many__in_flight_on_one_connection(job_server: JobServer, function: str) -> None:
+def test_many__in_flight_on_one_connection(own_job_server: JobServer, function: str) -> None:
     async def story() -> None:
-        before = _connections(job_server)
-        async with AsyncGearmanClient([job_server.address]) as client:
+        own_job_server.wait_for_workers(function)
+        before = _connections(own_job_server)
+        async with AsyncGearmanClient([own_job_server.address]) as client:
             await client.submit_job(function, b"first")
-            assert _connections(job_server) == before + 1
+            assert _connections(own_job_server) == before + 1
             payloads = [b"%d" % number for number in range(3000)]
             requests = await asyncio.gather(
                 *(client.submit_job(function, data) for data in payloads)
@@ -152,7 +153,7 @@ def test_many__in_flight_on_one_connection(job_server: JobServer, function: str)
             )
             assert [request.result for request in bulk] == payloads
 
-    with _serving(job_server, function, prefetch=16):
+    with _serving(own_job_server, function, prefetch=16):
         in_a_loop(story())
 
 

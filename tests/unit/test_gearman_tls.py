@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gearfleet.errors import LocalProtocolError
+from gearfleet.errors import LocalProtocolError, TLSError
+from gearfleet.gearman.handshake import TLSSocket
 from gearfleet.gearman.tls import TLS, explain
 from tests.support.certificates import Authority
 from tests.support.processes import ROOT
@@ -112,6 +113,46 @@ def test_explain__gives_the_fix_and_openssls_word(reason: str, advice: str) -> N
 def test_explain__passes_on_what_it_does_not_know() -> None:
     assert explain(OSError(5, "Input/output error")) == "Input/output error"
     assert "hung up" in explain(ConnectionResetError())
+
+
+class _Breaking:
+    """Stands in for an SSLSocket: it takes and gives two records, and is reset then."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self._given = 0
+
+    def send(self, data: bytes) -> int:
+        if len(self.taken) == 2:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        self.taken.append(bytes(data))
+        return len(data)
+
+    def recv(self, limit: int) -> bytes:
+        if self._given == 2:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        self._given += 1
+        return b"record"
+
+    def pending(self) -> int:
+        return 0
+
+
+def test_socket__tells_what_was_written_before_it_broke() -> None:
+    """Else a job that the job server has would be submitted to another one."""
+    breaking = _Breaking()
+    sock = TLSSocket(breaking)  # type: ignore[arg-type]
+    data = bytes(50_000)
+    assert sock.send(data) == 2 * 16 * 1024 == len(b"".join(breaking.taken))
+    with pytest.raises(TLSError, match="right after the TLS handshake"):
+        sock.send(data)
+
+
+def test_socket__gives_what_came_before_it_broke() -> None:
+    sock = TLSSocket(_Breaking())  # type: ignore[arg-type]
+    assert sock.recv(65536) == b"recordrecord"
+    with pytest.raises(ConnectionResetError):
+        sock.recv(65536)
 
 
 def test_import__of_the_layer_loads_neither_tls_nor_asyncio() -> None:

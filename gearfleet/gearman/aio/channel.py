@@ -262,7 +262,8 @@ class AsyncChannel(asyncio.Protocol):
     def _ended(self, error: Exception | None) -> errors.ConnectionError:
         """Return why there is no connection any more."""
         name = self.address
-        if name.tls is not None and not self._has_heard and not isinstance(error, OSError):
+        has_hung_up = error is None or isinstance(error, ConnectionError)
+        if name.tls is not None and not self._has_heard and has_hung_up:
             return errors.TLSError(f"The connection to job server {name} broke: {HUNG_UP_AFTER}")
         if error is None:
             return errors.ConnectionError(f"Job server {name} closed the connection")

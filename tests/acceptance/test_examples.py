@@ -166,7 +166,7 @@ def size_of_png(data: bytes) -> tuple[int, int]:
 
 
 def test_shop__its_rendered_fleet_works(
-    shop: Shop, supervisord: Supervisord, client: Client
+    shop: Shop, supervisord: Supervisord, client: Client, embedded: JobServer
 ) -> None:
     shop.run(*GEARFLEET, "render", "-o", supervisord.conf_d)
     assert groups_of((supervisord.conf_d / "groups.conf").read_text()) == {
@@ -175,6 +175,8 @@ def test_shop__its_rendered_fleet_works(
     }
     supervisord.start()
     supervisord.wait_until_running()
+    # One that is still starting when it is told to stop has nothing to sign off.
+    embedded.wait_for_workers("shop.worker_bar.thumbnail", 3)
 
     assert client.submit("shop.worker_bar.thumbnail", 7) == "7.png"
     assert size_of_png((shop.data / "photos" / "7.png").read_bytes()) == (240, 180)

@@ -83,9 +83,9 @@ class Storm:
     def freeze_one(self) -> None:
         """Stop a worker's process for a moment."""
         worker = self.random.choice(self._workers)
-        worker.signal(signal.SIGSTOP)
+        worker.pause()
         self.submit()
-        worker.signal(signal.SIGCONT)
+        worker.go_on()
 
     def _end(self, number: signal.Signals) -> Process:
         at = self.random.randrange(len(self._workers))

@@ -38,9 +38,9 @@ def test_frozen_job_server__loses_no_job(tmp_path: Path, own_job_server: JobServ
 
     def freeze() -> None:
         # Longer than workers wait for the answer to a GRAB, so they leave and come back.
-        process.signal(signal.SIGSTOP)
+        process.pause()
         time.sleep(storm.random.choice([0.1, 1.2]))
-        process.signal(signal.SIGCONT)
+        process.go_on()
 
     with closing(Storm(tmp_path, own_job_server.address)) as storm:
         storm.rage(STORM, freeze, storm.drain_one)

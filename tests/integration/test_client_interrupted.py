@@ -47,14 +47,14 @@ def test_interrupted_write__takes_no_later_job_with_it(
     client.submit_job(function, b"first", background=True)
     process = own_job_server.process
     assert process is not None
-    process.signal(signal.SIGSTOP)
+    process.pause()
     jobs = [{"task": function, "data": BIG}] * 2
     with pytest.raises(TimeLimit), time_limit(0.3):
         if many:
             client.submit_multiple_jobs(jobs, background=True)
         else:
             client.submit_job(function, BIG, background=True)
-    process.signal(signal.SIGCONT)
+    process.go_on()
     later = client.submit_job(function, b"later", background=True, poll_timeout=10)
     assert later.complete, later
     client.close()

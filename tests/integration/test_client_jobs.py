@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -188,14 +187,14 @@ def test_silent_server__named_within_the_limit(own_job_server: JobServer) -> Non
     client = Client(Settings(servers=(own_job_server.address,), client_timeout=0.5))
     client.delay("f", 1)
     assert own_job_server.process is not None
-    own_job_server.process.signal(signal.SIGSTOP)
+    own_job_server.process.pause()
     try:
         begun = time.monotonic()
         with pytest.raises(JobTimeout, match=f"{own_job_server.address} did not accept f "):
             client.delay("f", 1)
         assert time.monotonic() - begun < 5
     finally:
-        own_job_server.process.signal(signal.SIGCONT)
+        own_job_server.process.go_on()
         client.close()
 
 

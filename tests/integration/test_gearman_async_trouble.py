@@ -261,7 +261,7 @@ def test_stopped_process__is_noticed_while_connecting_and_while_waiting(
         async with client:
             waiting = asyncio.create_task(client.submit_job(function, b"x"))
             await until(lambda: _queued(server, function) == 1, "the job")
-            server.process.signal(signal.SIGSTOP)
+            server.process.pause()
             try:
                 request = await waiting
                 assert request.connection_failed
@@ -271,7 +271,7 @@ def test_stopped_process__is_noticed_while_connecting_and_while_waiting(
                 ):
                     await client.submit_job(function, b"x")
             finally:
-                server.process.signal(signal.SIGCONT)
+                server.process.go_on()
             assert (await client.submit_job(function, b"x", background=True)).complete
 
     in_a_loop(story())

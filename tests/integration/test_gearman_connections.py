@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import threading
 import time
@@ -54,18 +53,18 @@ def stopped() -> Iterator[JobServer]:
     server = JobServer("gearmand").start()
     assert server.process is not None
     yield server
-    server.process.signal(signal.SIGCONT)
+    server.process.go_on()
     server.close()
 
 
 def pause(server: JobServer) -> None:
     assert server.process is not None
-    server.process.signal(signal.SIGSTOP)
+    server.process.pause()
 
 
 def go_on(server: JobServer) -> None:
     assert server.process is not None
-    server.process.signal(signal.SIGCONT)
+    server.process.go_on()
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def two_servers() -> Iterator[tuple[JobServer, JobServer]]:
     yield servers
     for server in servers:
         assert server.process is not None
-        server.process.signal(signal.SIGCONT)
+        server.process.go_on()
         server.close()
 
 
@@ -179,14 +179,14 @@ def test_two_servers__one_stopped_does_not_delay_the_other(
     with running(_echo(hung, function, fine)), GearmanClient([fine.address]) as client:
         for server in two_servers:
             server.wait_for_workers(function)
-        hung.process.signal(signal.SIGSTOP)
+        hung.process.pause()
         # At most one GRAB is caught by the stopped one, for a second.
         assert client.submit_job(function, b"x", poll_timeout=20).result == b"x"
         began = time.monotonic()
         for _ in range(100):
             assert client.submit_job(function, b"x", poll_timeout=20).result == b"x"
         assert time.monotonic() - began < 5
-        hung.process.signal(signal.SIGCONT)
+        hung.process.go_on()
         hung.wait_for_workers(function)
         with GearmanClient([hung.address]) as other:
             assert other.submit_job(function, b"y", poll_timeout=20).result == b"y"
@@ -456,7 +456,7 @@ def test_failover__before_the_submit_is_written(
         # One closes idle connections, one does not answer new ones.
         down.stop()
         client.close()
-        hung.process.signal(signal.SIGSTOP)
+        hung.process.pause()
         for _ in range(5):
             request = client.submit_job(function, b"x", background=True)
             assert str(request.job.connection) == gearmand.address
@@ -516,10 +516,10 @@ def test_grab_unanswered__connection_is_given_up(
     quick = Timing(grab_timeout=0.2, regrab_after=(0.1, 0.2))
     with running(_echo(hung, function, timing=quick)):
         hung.wait_for_workers(function)
-        hung.process.signal(signal.SIGSTOP)
+        hung.process.pause()
         wait_for(lambda: "worker_disconnected" in _actions(caplog, hung.address), "the worker")
         assert "does not answer" in caplog.text
-        hung.process.signal(signal.SIGCONT)
+        hung.process.go_on()
         hung.wait_for_workers(function)
 
 
@@ -528,10 +528,10 @@ def test_admin__deadline_and_unreachable(two_servers: tuple[JobServer, JobServer
     assert hung.process is not None
     with GearmanAdminClient([hung.address], poll_timeout=0.3) as admin:
         assert admin.version()
-        hung.process.signal(signal.SIGSTOP)
+        hung.process.pause()
         with pytest.raises(InvalidAdminClientState, match=r"within 0\.3 s"):
             admin.status()
-        hung.process.signal(signal.SIGCONT)
+        hung.process.go_on()
         wait_for(lambda: _answers(admin), "the late answer not to be mistaken")
     with GearmanAdminClient([down.address]) as admin:
         admin.version()

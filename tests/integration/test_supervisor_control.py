@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -106,14 +105,14 @@ def answers(control: Supervisor) -> bool:
 def test_unreachable__a_daemon_that_is_blocked_costs_the_timeout_only(crew: Crew) -> None:
     control = Supervisor.from_url(crew.daemon.url, timeout=1)
     assert crew.daemon.process is not None
-    crew.daemon.process.signal(signal.SIGSTOP)
+    crew.daemon.process.pause()
     try:
         began = time.monotonic()
         with pytest.raises(SupervisorUnreachable, match=r"did not answer within 1 s"):
             control.processes()
         assert time.monotonic() - began < 9
     finally:
-        crew.daemon.process.signal(signal.SIGCONT)
+        crew.daemon.process.go_on()
     wait_for(lambda: answers(control), "the same object to be usable again")
 
 

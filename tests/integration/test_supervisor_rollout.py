@@ -131,11 +131,11 @@ def test_restart__a_daemon_that_blocks_for_a_while_is_left_with_nothing_stopped(
     with Crew({"bar": {"w": 2}}, job=0.2) as crew:
         assert crew.daemon.process is not None
         daemon = crew.daemon.process
-        wake = threading.Timer(4, lambda: daemon.signal(signal.SIGCONT))
+        wake = threading.Timer(4, daemon.go_on)
 
         def block(event: Event) -> None:
             if isinstance(event, ProcessStopping):
-                daemon.signal(signal.SIGSTOP)
+                daemon.pause()
                 wake.start()
 
         control = Supervisor.from_url(crew.daemon.url, timeout=2)

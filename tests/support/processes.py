@@ -81,6 +81,23 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         self._popen.send_signal(number)
 
+    def pause(self) -> None:
+        """Stop the process as SIGSTOP does, and return when no thread of it runs any more.
+
+        The signal alone is not enough: on a busy machine the other threads go on answering
+        until the one that took it gets its turn (signal(7), "Stop signals are per process").
+        """
+        self.signal(signal.SIGSTOP)
+        wait_for(self._is_stopped, f"pid {self.pid} to stop", interval=0.001)
+
+    def go_on(self) -> None:
+        """Undo `pause`."""
+        self.signal(signal.SIGCONT)
+
+    def _is_stopped(self) -> bool:
+        stats = Path(f"/proc/{self.pid}/task").glob("*/stat")
+        return all(stat.read_text().rpartition(")")[2].split()[0] in "TtZX" for stat in stats)
+
     def wait(self, *, timeout: float = DEADLINE) -> int:
         """Return the exit code; fail with the output if there is none in time."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import zlib
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 CONVENTIONS = ("gearman_workers", "gearman_jobs", "tasks")
 
 MAX_NAME_BYTES = 255
+
+#: Ends the name of the function of delayed jobs.
+LATER = "+later"
+
 _FORBIDDEN = re.compile(r"[\s\0]")
 
 
@@ -47,6 +52,25 @@ def function_name(task_name: str, prefix: str | Callable[[str], str] = "") -> st
     if problem := name_problem(function):
         raise ConfigError(f"Setting 'prefix' makes {function!r} of task '{task_name}': {problem}")
     return function
+
+
+def later_function(function: str) -> str:
+    """Return the function that the delayed jobs and the retries of `function` go to.
+
+    A job that is not yet due hides the low ones of its function from gearmand's
+    workers (F6). A name that has no room for the ending is cut and marked with
+    a hash.
+
+    Example:
+        >>> later_function("shop.resize")
+        'shop.resize+later'
+    """
+    name = function.encode()
+    room = MAX_NAME_BYTES - len(LATER)
+    if len(name) <= room:
+        return function + LATER
+    mark = hashlib.blake2b(name, digest_size=8).hexdigest()
+    return name[: room - len(mark) - 1].decode(errors="ignore") + "~" + mark + LATER
 
 
 def _prefixed(task_name: str, prefix: str) -> str:

@@ -10,7 +10,13 @@ import pytest
 
 from gearfleet.errors import ConfigError
 from gearfleet.tasks import naming
-from gearfleet.tasks.naming import default_task_name, function_name
+from gearfleet.tasks.naming import (
+    MAX_NAME_BYTES,
+    default_task_name,
+    function_name,
+    later_function,
+    name_problem,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +76,14 @@ def test_function_name__result_is_checked(prefix: Any, problem: str) -> None:
         ConfigError, match=f"'prefix' makes .* of task 'shop.f': a name.*{problem[-9:]}"
     ):
         function_name("shop.f", prefix)
+
+
+def test_later_function__any_function_has_one() -> None:
+    assert later_function("x" * 249) == "x" * 249 + "+later"
+    long = ["x" * 250, "x" * 254 + "y", "\u00fc" * 127, "\u20ac" * 85]
+    later = [later_function(function) for function in long]
+    assert len(set(later)) == len(long)
+    for name in later:
+        assert name_problem(name) is None
+        assert name.endswith("+later")
+    assert len(later[0].encode()) == MAX_NAME_BYTES

@@ -41,6 +41,9 @@ T = TypeVar("T")
 _GEARMAN_PRIORITIES = {"high": PRIORITY_HIGH, "normal": PRIORITY_NONE, "low": PRIORITY_LOW}
 
 
+_PLAIN = SubmitOptions()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Submission:
     """One job on its way to a job server."""
@@ -151,7 +154,7 @@ class Client:
             function=function_name(name, self.settings.prefix),
             data=encode_call(args, kwargs, meta),
             meta=meta,
-            unique=_unique(meta, options.unique),
+            unique=_unique(meta, options.unique if isinstance(options.unique, str) else None),
             options=options,
             timeout=timeout,
         )
@@ -208,7 +211,7 @@ def _name(task: Task[..., Any] | str) -> str:
 
 
 def _options(task: Task[..., Any] | str) -> SubmitOptions:
-    return SubmitOptions() if isinstance(task, str) else SubmitOptions(priority=task.priority)
+    return _PLAIN if isinstance(task, str) else task.chosen
 
 
 def _unique(meta: Meta, chosen: str | None) -> str:

@@ -27,7 +27,7 @@ class GearmanTask(Task[P, R]):
     """
 
     def __init__(self, func: Callable[P, R], *, name: str | None, queue: str) -> None:
-        super().__init__(func, name=name, queue=queue, priority="normal")
+        super().__init__(func, name=name, queue=queue)
         self.f = func
         self.__name__ = self.name
 

@@ -1,18 +1,29 @@
 """Tasks: declare them, find them, name them, and put their calls into bytes."""
 
+from gearfleet.tasks.calls import TaskWithOptions
 from gearfleet.tasks.discovery import discover, load_worker
 from gearfleet.tasks.registry import App, Registry, WorkerModule, apps_of
-from gearfleet.tasks.submission import JobHandle, Priority, SubmitOptions, Submitter, bind
-from gearfleet.tasks.task import Task, TaskWithOptions, task
+from gearfleet.tasks.submission import (
+    Codec,
+    JobHandle,
+    Priority,
+    SubmitOptions,
+    Submitter,
+    TaskCall,
+    bind,
+)
+from gearfleet.tasks.task import Task, task
 
 __all__ = [
     "App",
+    "Codec",
     "JobHandle",
     "Priority",
     "Registry",
     "SubmitOptions",
     "Submitter",
     "Task",
+    "TaskCall",
     "TaskWithOptions",
     "WorkerModule",
     "apps_of",

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
+
+from gearfleet.tasks.moments import epoch_of, seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+#: How arguments and results become bytes.
+Codec = Literal["envelope", "json", "raw", "pickle"]
+CODECS: tuple[Codec, ...] = ("envelope", "json", "raw", "pickle")
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
@@ -26,24 +33,88 @@ class SubmitOptions:
     """How one job is submitted.
 
     Attributes:
-        priority: which jobs of a function the job server hands out first.
+        priority: which jobs of a function the job server hands out first. A delayed
+            job has a function of its own, where all have normal priority.
         unique: jobs of a function with the same one are run once while one is
-            pending; None for a job of its own.
+            pending; True makes one of the arguments; None for a job of its own.
         timeout: seconds to wait for the job server's acceptance and, in the
             foreground, for the result; None for the setting `client_timeout`.
+        max_retries: how often to submit again when the connection breaks before
+            the job server has answered; the job may then run more than once.
+        after: seconds (or a timedelta) before which the job is not run.
+        at: an aware datetime before which the job is not run.
+        expires: seconds (or a timedelta) after it was due, or an aware datetime,
+            after which the job is dropped and not run.
+        name: of the job, for people; results are found by it.
+        group: of jobs, whose results are found together.
+        hook: dotted path of a function that is called when the job has ended.
+        save: whether the result is stored; None as the settings say.
+        chain: what runs when the job has succeeded.
+        codec: of the payload; see `gearfleet.task`.
+        signed: whether the payload is signed; None where there is a key.
     """
 
     priority: Priority = "normal"
-    unique: str | None = None
+    unique: str | bytes | bool | None = None
     timeout: float | None = None
+    max_retries: int = 0
+    after: float | timedelta | None = None
+    at: datetime | None = None
+    expires: float | timedelta | datetime | None = None
+    name: str = ""
+    group: str = ""
+    hook: str = ""
+    save: bool | None = None
+    chain: tuple[Any, ...] = ()
+    codec: Codec = "envelope"
+    signed: bool | None = None
 
     def __post_init__(self) -> None:
         if self.priority not in PRIORITIES:
             raise ValueError(
                 f"priority must be one of {', '.join(PRIORITIES)}; it is {self.priority!r}"
             )
-        if self.unique is not None and (not isinstance(self.unique, str) or not self.unique):
-            raise ValueError(f"unique must be a text that names the job; it is {self.unique!r}")
+        unique: Any = self.unique
+        if unique is not None and (
+            not isinstance(unique, str | bytes | bool) or unique in ("", b"")
+        ):
+            raise ValueError(f"unique must be a text that names the job, or True; it is {unique!r}")
+        self.due_at(0.0)
+        self.expires_at(0.0)
+
+    def due_at(self, now: float) -> float:
+        """Return the moment before which the job is not run; 0 for one that is due at once."""
+        if self.at is not None and self.after is not None:
+            raise ValueError("A job is submitted with after= or with at=, not with both")
+        if self.at is not None:
+            return epoch_of(self.at, "at")
+        if self.after is not None and (seconds := seconds_of(self.after, "after")):
+            return now + seconds
+        return 0.0
+
+    def expires_at(self, now: float) -> float:
+        """Return the moment after which the job is dropped; 0 for never."""
+        if self.expires is None:
+            return 0.0
+        if isinstance(self.expires, datetime):
+            return epoch_of(self.expires, "expires")
+        return max(now, self.due_at(now)) + seconds_of(self.expires, "expires")
+
+
+class TaskCall(NamedTuple):
+    """A call that is not submitted yet; make one with `fn.call(...)`.
+
+    Attributes:
+        name: of the task.
+        args: of the call.
+        kwargs: of the call.
+        options: with which the job will be submitted.
+    """
+
+    name: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    options: SubmitOptions = SubmitOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +146,19 @@ class Submitter(Protocol):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> JobHandle:
         """Submit in the background; return when the job server has accepted the job."""
+
+    def enqueue_many(self, calls: Iterable[TaskCall]) -> list[JobHandle]:
+        """Submit many in the background, all before the first answer is awaited."""
+
+    async def arun(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
+    ) -> Any:
+        """Do what `run` does, and let the event loop go on meanwhile."""
+
+    async def aenqueue(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
+    ) -> JobHandle:
+        """Do what `enqueue` does, and let the event loop go on meanwhile."""
 
 
 def submitter() -> Submitter:

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import functools
 import inspect
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from gearfleet.errors import TaskDeclarationError
+from gearfleet.errors import TaskDeclarationError, did_you_mean
+from gearfleet.tasks.calls import Calls
 from gearfleet.tasks.declarations import declare
 from gearfleet.tasks.naming import default_task_name, name_problem
-from gearfleet.tasks.submission import (
-    PRIORITIES,
-    JobHandle,
-    Priority,
-    SubmitOptions,
-    submitter,
-)
+from gearfleet.tasks.options import TaskOptions
+from gearfleet.tasks.submission import SubmitOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from gearfleet.tasks.options import Callback, Exceptions
+    from gearfleet.tasks.submission import Codec, Priority
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 
 
-class Task(Generic[P, R]):
+class Task(Calls[P, R]):
     """A function with a name and a queue; calling it runs it here and now.
 
     Make one with `@task`.
@@ -36,35 +35,32 @@ class Task(Generic[P, R]):
         name: under which clients submit it, before the settings' prefix.
         queue: by which it is given to workers.
         priority: of its jobs, unless a call says otherwise.
+        declared: all its options, as they were declared.
+        chosen: how its jobs are submitted, unless a call says otherwise.
         module: dotted name of the module that declares it.
         place: the file and line of the declaration.
         is_async: whether `func` is a coroutine function.
     """
 
-    def __init__(
-        self, func: Callable[P, R], *, name: str | None, queue: str, priority: Priority
-    ) -> None:
+    def __init__(self, func: Callable[P, R], /, **options: Any) -> None:
+        """Make a task of `func`; `options` are those of `TaskOptions`."""
         place = _place(func)
         _refuse_unless_function(func, place)
         functools.update_wrapper(self, func)
         self.func = func
         self.place = place
         self.module = func.__module__
-        self.name = default_task_name(self.module, func.__name__) if name is None else name
-        self.queue = queue
-        self.priority = priority
         self.is_async = inspect.iscoroutinefunction(func)
-        self._refuse_bad_options()
-
-    def _refuse_bad_options(self) -> None:
+        self.declared = _options(options, place)
+        self.name = self.declared.name or default_task_name(self.module, func.__name__)
         if problem := name_problem(self.name):
-            raise TaskDeclarationError(f"{self.place}: task name {self.name!r}: {problem}")
-        if problem := name_problem(self.queue):
-            raise TaskDeclarationError(f"{self.place}: queue {self.queue!r}: {problem}")
-        if self.priority not in PRIORITIES:
-            raise TaskDeclarationError(
-                f"{self.place}: priority {self.priority!r} is none of {', '.join(PRIORITIES)}"
-            )
+            raise TaskDeclarationError(f"{place}: task name {self.name!r}: {problem}")
+        self.queue = self.declared.queue
+        self.priority = self.declared.priority
+        self.chosen = _chosen(self.declared)
+
+    def _target(self) -> tuple[str, SubmitOptions]:
+        return self.name, self.chosen
 
     @property
     def signature(self) -> str:
@@ -77,41 +73,6 @@ class Task(Generic[P, R]):
         """Run the function here, as if it were not decorated."""
         return self.func(*args, **kwargs)
 
-    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
-        """Submit a job in the background; return when a job server has accepted it."""
-        return submitter().enqueue(self.name, args, kwargs, SubmitOptions(priority=self.priority))
-
-    @overload
-    def submit(
-        self: Task[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T: ...
-    @overload
-    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Submit a job and wait for its result.
-
-        Raises:
-            JobFailed: the task raised; the message is the exception's.
-            JobTimeout: no result in time.
-            ServerUnavailable: no job server can be reached.
-        """
-        return submitter().run(self.name, args, kwargs, SubmitOptions(priority=self.priority))
-
-    def options(
-        self,
-        *,
-        unique: str | None = None,
-        priority: Priority | None = None,
-        timeout: float | None = None,
-    ) -> TaskWithOptions[P, R]:
-        """Return the task with options for its next jobs; see `SubmitOptions`.
-
-        Example:
-            resize.options(unique=f"image-{image_id}").delay(image_id)
-        """
-        options = SubmitOptions(unique=unique, priority=priority or self.priority, timeout=timeout)
-        return TaskWithOptions(task=self, chosen=options)
-
     def __reduce__(self) -> str:
         # By reference, as a function: the module attribute is the task itself.
         return self.func.__qualname__
@@ -120,50 +81,68 @@ class Task(Generic[P, R]):
         return f"<{type(self).__name__} {self.name} queue={self.queue}>"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskWithOptions(Generic[P, R]):
-    """A task and how its next jobs are to be submitted."""
-
-    task: Task[P, R]
-    chosen: SubmitOptions
-
-    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
-        """Submit a job in the background; see `Task.delay`."""
-        return submitter().enqueue(self.task.name, args, kwargs, self.chosen)
-
-    @overload
-    def submit(
-        self: TaskWithOptions[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T: ...
-    @overload
-    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Submit a job and wait for its result; see `Task.submit`."""
-        return submitter().run(self.task.name, args, kwargs, self.chosen)
+def _chosen(declared: TaskOptions) -> SubmitOptions:
+    return SubmitOptions(
+        priority=declared.priority,
+        unique=declared.unique or None,
+        expires=declared.expires,
+        save=False if declared.ignore_result else None,
+        codec=declared.codec,
+        signed=declared.signed,
+    )
 
 
 @overload
 def task(func: Callable[P, R], /) -> Task[P, R]: ...
 @overload
 def task(
-    *, name: str | None = None, queue: str = "default", priority: Priority = "normal"
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
-def task(
-    func: Callable[P, R] | None = None,
-    /,
     *,
     name: str | None = None,
     queue: str = "default",
+    codec: Codec = "envelope",
     priority: Priority = "normal",
+    unique: bool = False,
+    retries: int | None = None,
+    backoff: Any = None,
+    retry_for: Exceptions = (Exception,),
+    no_retry_for: Exceptions = (),
+    time_limit: float | timedelta | None = None,
+    soft_time_limit: float | timedelta | None = None,
+    expires: float | timedelta | None = None,
+    ignore_result: bool = False,
+    signed: bool | None = None,
+    on_success: Callback | None = None,
+    on_failure: Callback | None = None,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(
+    func: Callable[P, R] | None = None, /, **options: Any
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
     """Declare a function at the top level of a module to be a task.
 
     Args:
         func: the function, when the decorator stands without parentheses.
+        options: by name, see below.
+
+    Options:
         name: verbatim; by default the module's path without
             ``gearman_workers``, ``gearman_jobs`` and ``tasks``, and the function.
         queue: by which workers are given the task.
+        codec: ``envelope`` (args and kwargs with their types), ``json`` (one JSON
+            value), ``raw`` (bytes), ``pickle`` (signed only).
         priority: ``high``, ``normal`` or ``low``.
+        unique: True runs jobs with equal arguments once while one is pending.
+        retries: how often a failed background job is tried again; None as the
+            settings say.
+        backoff: seconds between attempts, or a `gearfleet.tasks.retry.Backoff`.
+        retry_for: the exceptions that are worth another attempt.
+        no_retry_for: those among them that are not.
+        time_limit: seconds (or a timedelta) after which a job is ended by force.
+        soft_time_limit: seconds after which `SoftTimeLimitExceeded` is raised in the task.
+        expires: seconds after which a job that did not begin is dropped.
+        ignore_result: True stores no result.
+        signed: False accepts jobs without a signature, from other languages.
+        on_success: called when a job has succeeded: a function or its dotted path.
+        on_failure: called when a job has failed for good.
 
     Raises:
         TaskDeclarationError: what is decorated cannot be a task, or an option
@@ -175,11 +154,24 @@ def task(
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        made = Task(function, name=name, queue=queue, priority=priority)
+        made = Task(function, **options)
         declare(made)
         return made
 
     return decorate if func is None else decorate(func)
+
+
+def _options(given: dict[str, Any], place: str) -> TaskOptions:
+    known = [field.name for field in fields(TaskOptions)]
+    for name in given:
+        if name not in known:
+            raise TaskDeclarationError(
+                f"{place}: Unknown option '{name}' of @task {did_you_mean(name, known)}"
+            )
+    options = TaskOptions(**given)
+    if problem := options.problem():
+        raise TaskDeclarationError(f"{place}: {problem}")
+    return options
 
 
 #: What cannot be a task, in the order of the questions.

@@ -10,62 +10,43 @@ bytes out, to functions of other programs too, use `gearfleet.gearman.GearmanCli
 
 from __future__ import annotations
 
-import hashlib
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from gearfleet import config
-from gearfleet.errors import JobFailed, JobTimeout, PayloadEncodeError
 from gearfleet.gearman.client import GearmanClient
-from gearfleet.gearman.jobs import PRIORITY_HIGH, PRIORITY_LOW, PRIORITY_NONE
-from gearfleet.gearman.protocol import MAX_UNIQUE_BYTES
-from gearfleet.tasks import JobHandle, SubmitOptions, Task
-from gearfleet.tasks.failure import decode_failure
+from gearfleet.loops import PerLoop
+from gearfleet.outgoing import Outgoing, handles_of, unique_of
+from gearfleet.tasks import JobHandle, SubmitOptions, Task, TaskCall
+from gearfleet.tasks.forms import arguments_of, refuse_misplaced
 from gearfleet.tasks.naming import function_name
-from gearfleet.tasks.payload import Meta, decode_value, encode_call
+from gearfleet.tasks.payload import Meta, encode_call
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from gearfleet.config import Settings
-    from gearfleet.gearman.jobs import GearmanJobRequest
-    from gearfleet.tasks import Priority
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-_GEARMAN_PRIORITIES = {"high": PRIORITY_HIGH, "normal": PRIORITY_NONE, "low": PRIORITY_LOW}
-
-
 _PLAIN = SubmitOptions()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Submission:
-    """One job on its way to a job server."""
-
-    function: str
-    data: bytes
-    meta: Meta
-    unique: str
-    options: SubmitOptions
-    timeout: float
 
 
 class Client:
     """Submits jobs to the job servers of the settings.
 
-    One client may be used by many threads, and on both sides of a fork.
+    One client may be used by many threads and event loops, and on both sides of a fork.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
         """Use `settings`, or those of the process; connect when the first job is submitted."""
         self.settings = settings or config.current()
         self._gearman = GearmanClient(self.settings.servers)
+        self._loops = PerLoop(self.settings.servers)
 
     @overload
     def submit(
@@ -98,46 +79,159 @@ class Client:
         """
         return self.enqueue(_name(task), args, kwargs, _options(task))
 
-    def submit_job(
+    @overload
+    async def asubmit(
+        self, task: Task[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+    @overload
+    async def asubmit(self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    async def asubmit(self, task: str, /, *args: Any, **kwargs: Any) -> Any: ...
+    async def asubmit(self, task: Task[..., Any] | str, /, *args: Any, **kwargs: Any) -> Any:
+        """Do what `submit` does, and let the event loop go on meanwhile."""
+        return await self.arun(_name(task), args, kwargs, _options(task))
+
+    @overload
+    async def adelay(
+        self, task: Task[P, Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> JobHandle: ...
+    @overload
+    async def adelay(self, task: str, /, *args: Any, **kwargs: Any) -> JobHandle: ...
+    async def adelay(self, task: Task[..., Any] | str, /, *args: Any, **kwargs: Any) -> JobHandle:
+        """Do what `delay` does, and let the event loop go on meanwhile."""
+        return await self.aenqueue(_name(task), args, kwargs, _options(task))
+
+    def submit_many(
+        self, calls: Iterable[TaskCall], *, timeout: float | None = None
+    ) -> list[JobHandle]:
+        """Submit many jobs in the background, all written before the first answer is awaited.
+
+        Args:
+            calls: made with `fn.call(...)`, or ``TaskCall("shop.resize", args, kwargs)``.
+            timeout: seconds for all of them; None for the setting `client_timeout`.
+
+        Raises:
+            BatchFailed: some were not accepted; it has the handles of the others.
+            ServerUnavailable: no job server can be reached; nothing was submitted.
+            PayloadEncodeError: an argument cannot be sent; nothing was submitted.
+
+        Example:
+            client.submit_many(resize.call(image_id) for image_id in ids)
+        """
+        batch = [self._prepare(*call, waits=False) for call in calls]
+        limit = self.settings.client_timeout if timeout is None else timeout
+        requests = self._gearman.submit_multiple_requests(
+            [each.request() for each in batch], False, limit
+        )
+        return handles_of(batch, requests)
+
+    def submit_job(  # noqa: PLR0917 - the order of the older projects
         self,
         task: Task[..., Any] | str,
-        *,
-        args: Sequence[Any] = (),
+        orig_data: Any = None,
+        unique: str | bytes | bool | None = None,
+        priority: str | None = None,
+        background: bool | None = None,
+        wait_until_complete: bool | None = None,
+        max_retries: int | None = None,
+        poll_timeout: float | None = None,
+        /,
+        *arguments: Any,
+        args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
-        background: bool = False,
-        priority: Priority | None = None,
-        unique: str | None = None,
-        timeout: float | None = None,
+        **keywords: Any,
     ) -> Any:
-        """Submit a job with options: `submit`, or `delay` where `background` is true.
+        """Submit a job in any form that the older projects' READMEs show.
 
-        See `SubmitOptions` for `priority`, `unique` and `timeout`.
+        By keyword too: `unique`, `priority`, `background`, `wait_until_complete`,
+        `max_retries`, `poll_timeout` or `timeout`, and `data` (the one datum of the
+        task). Every other keyword is the task's.
+
+        Args:
+            task: the task, or its name.
+            orig_data: the only argument of the task.
+            unique: see `SubmitOptions`.
+            priority: ``high``, ``normal`` or ``low``, or python-gearman's constants.
+            background: do not wait for the result.
+            wait_until_complete: False is the same as `background`: nobody could
+                fetch the result of a job that nobody waits for.
+            max_retries: see `SubmitOptions`.
+            poll_timeout: seconds to wait; None for the setting `client_timeout`.
+            arguments: of the task, after all of these.
+            args: arguments of the task, as a list.
+            kwargs: keyword arguments of the task, whatever their names.
+            keywords: the options by name, and keyword arguments of the task.
+
+        Returns:
+            What the task returned, or a `JobHandle` of a background job.
+
+        Raises:
+            TypeError: an argument of the task stands where an option does.
+
+        Example:
+            client.submit_job("shop.resize", {"id": 7})
+            client.submit_job("shop.resize", id=7, background=True)
+            client.submit_job("shop.resize", args=[7], kwargs={"unique": False}, unique=True)
         """
-        if isinstance(args, str | bytes) or not isinstance(args, Sequence):
-            raise PayloadEncodeError(f"args must be a list of arguments, not {args!r}")
-        options = SubmitOptions(
-            priority=priority or _options(task).priority, unique=unique, timeout=timeout
+        options = _merged(
+            keywords,
+            unique=unique,
+            priority=priority,
+            background=background,
+            wait_until_complete=wait_until_complete,
+            max_retries=max_retries,
+            poll_timeout=poll_timeout,
         )
-        send = self.enqueue if background else self.run
-        return send(_name(task), args, kwargs or {}, options)
+        refuse_misplaced(orig_data, **options)
+        positional, named = arguments_of(orig_data, arguments, args, kwargs, keywords)
+        waits = not options["background"] and options["wait_until_complete"] is not False
+        send = self.run if waits else self.enqueue
+        return send(_name(task), positional, named, _with(_options(task), options))
 
     def run(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> Any:
         """Submit a job of the task called `name` and return its result; see `submit`."""
-        submission = self._prepare(name, args, kwargs, options, waits=True)
-        return _result(submission, self._send(submission))
+        outgoing = self._prepare(name, args, kwargs, options, waits=True)
+        return outgoing.result(self._gearman.submit_job(**outgoing.arguments()))
 
     def enqueue(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> JobHandle:
         """Submit a job of the task called `name` in the background; see `delay`."""
-        submission = self._prepare(name, args, kwargs, options, waits=False)
-        return _handle(submission, self._send(submission))
+        outgoing = self._prepare(name, args, kwargs, options, waits=False)
+        return outgoing.handle(self._gearman.submit_job(**outgoing.arguments()))
+
+    def enqueue_many(self, calls: Iterable[TaskCall]) -> list[JobHandle]:
+        """Submit many jobs in the background; see `submit_many`."""
+        return self.submit_many(calls)
+
+    async def arun(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
+    ) -> Any:
+        """Do what `run` does, and let the event loop go on meanwhile."""
+        outgoing = self._prepare(name, args, kwargs, options, waits=True)
+        gearman = await self._loops.client()
+        return outgoing.result(await gearman.submit_job(**outgoing.arguments()))
+
+    async def aenqueue(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
+    ) -> JobHandle:
+        """Do what `enqueue` does, and let the event loop go on meanwhile."""
+        outgoing = self._prepare(name, args, kwargs, options, waits=False)
+        gearman = await self._loops.client()
+        return outgoing.handle(await gearman.submit_job(**outgoing.arguments()))
 
     def close(self) -> None:
-        """Close the connections; the next job opens new ones."""
+        """Close the connections; the next job opens new ones.
+
+        Those of an event loop are closed with `aclose`, and when the loop ends.
+        """
         self._gearman.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        await self._loops.close()
 
     def _prepare(
         self,
@@ -147,63 +241,24 @@ class Client:
         options: SubmitOptions,
         *,
         waits: bool,
-    ) -> _Submission:
-        meta = Meta(id=uuid.uuid4().hex, enqueued_at=time.time(), waits=waits)
+    ) -> Outgoing:
+        now = time.time()
+        due_at = options.due_at(now)
+        if waits and due_at > now:
+            raise ValueError(
+                f"A job of {name} for later runs in the background: use delay(), after() or at()"
+            )
+        meta = Meta(id=uuid.uuid4().hex, enqueued_at=now, waits=waits)
         timeout = self.settings.client_timeout if options.timeout is None else options.timeout
-        return _Submission(
+        return Outgoing(
             function=function_name(name, self.settings.prefix),
             data=encode_call(args, kwargs, meta),
             meta=meta,
-            unique=_unique(meta, options.unique if isinstance(options.unique, str) else None),
+            unique=unique_of(meta, options.unique, args, kwargs),
             options=options,
             timeout=timeout,
+            due_at=due_at if due_at > now else 0.0,
         )
-
-    def _send(self, submission: _Submission) -> GearmanJobRequest:
-        request = self._gearman.submit_job(
-            submission.function,
-            submission.data,
-            unique=submission.unique,
-            priority=_GEARMAN_PRIORITIES[submission.options.priority],
-            background=not submission.meta.waits,
-            poll_timeout=submission.timeout,
-        )
-        if request.connection_failed and request.error:
-            raise request.error
-        return request
-
-
-def _result(submission: _Submission, request: GearmanJobRequest) -> Any:
-    if request.timed_out:
-        raise JobTimeout(
-            f"No result of {submission.function} within {submission.timeout:g} s "
-            f"(job {submission.meta.id} at {request.job.connection}); it may still run"
-        )
-    if request.result is None:
-        raise JobFailed(f"{submission.function} failed{_reason(request)}")
-    return decode_value(request.result)
-
-
-def _reason(request: GearmanJobRequest) -> str:
-    """Return what the worker said of a failure; one that took us for a stranger said it as a warning."""
-    warnings = request.warning_updates
-    told = request.exception or (warnings[-1] if warnings else None)
-    return f": {decode_failure(told)}" if told else ""
-
-
-def _handle(submission: _Submission, request: GearmanJobRequest) -> JobHandle:
-    server = str(request.job.connection)
-    if request.timed_out:
-        raise JobTimeout(
-            f"Job server {server} did not accept {submission.function} within "
-            f"{submission.timeout:g} s; the job may run or may not"
-        )
-    return JobHandle(
-        id=submission.meta.id,
-        function=submission.function,
-        unique=submission.unique,
-        server=server,
-    )
 
 
 def _name(task: Task[..., Any] | str) -> str:
@@ -214,18 +269,33 @@ def _options(task: Task[..., Any] | str) -> SubmitOptions:
     return _PLAIN if isinstance(task, str) else task.chosen
 
 
-def _unique(meta: Meta, chosen: str | None) -> str:
-    """Return the job's unique: its attempt's own, or the caller's with a prefix by mode.
+def _merged(keywords: dict[str, Any], **positional: Any) -> dict[str, Any]:
+    """Return the options of `submit_job`, taken out of `keywords` where they stand there."""
+    merged = {}
+    for name, value in positional.items():
+        if name in keywords:
+            if value is not None:
+                raise TypeError(f"submit_job() got {name} twice, by position and by name")
+            value = keywords.pop(name)  # noqa: PLW2901
+        merged[name] = value
+    if "timeout" in keywords:
+        if merged["poll_timeout"] is not None:
+            raise TypeError("submit_job() takes poll_timeout or timeout, not both")
+        merged["poll_timeout"] = keywords.pop("timeout")
+    if "orig_data" in keywords:
+        keywords.setdefault("data", keywords.pop("orig_data"))
+    return merged
 
-    gearmand loses a background job that shares its unique with a foreground
-    one whose caller leaves (F2).
-    """
-    if not chosen:
-        return f"{meta.id}.{meta.attempt}"
-    unique = f"{'fg' if meta.waits else 'bg'}:{chosen}"
-    if len(unique.encode()) <= MAX_UNIQUE_BYTES:
-        return unique
-    return unique[:3] + hashlib.blake2b(chosen.encode(), digest_size=24).hexdigest()
+
+def _with(options: SubmitOptions, given: Mapping[str, Any]) -> SubmitOptions:
+    """Return the options of the task under those of a call of `submit_job`."""
+    changes: dict[str, Any] = {
+        "unique": given["unique"],
+        "priority": given["priority"] and given["priority"].lower(),
+        "max_retries": given["max_retries"],
+        "timeout": given["poll_timeout"],
+    }
+    return replace(options, **{key: item for key, item in changes.items() if item is not None})
 
 
 _default: Client | None = None

@@ -21,6 +21,7 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
         - JobFailed                     the task raised, or the worker refused the job
         - JobTimeout                    (also a TimeoutError) no result within the caller's limit
         - JobRefused                    the job server did not accept the job
+        - BatchFailed                   some jobs of a batch were not accepted
       + SupervisorError                 supervisord refused or failed a request
         - SupervisorUnreachable         no supervisord answers at the address
       + GearmanError                    python-gearman's tree
@@ -49,7 +50,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from gearfleet.tasks import JobHandle
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -162,6 +165,25 @@ class JobTimeout(JobError, TimeoutError):
 
 class JobRefused(JobError):
     """The job server did not accept the job."""
+
+
+class BatchFailed(JobError):
+    """Some jobs of a batch were not accepted.
+
+    Attributes:
+        handles: of the jobs, in their order; None for those that were not accepted.
+        errors: why not, in the same order; None for those that were.
+    """
+
+    def __init__(
+        self, handles: Sequence[JobHandle | None], errors: Sequence[Exception | None]
+    ) -> None:
+        lost = [error for error in errors if error]
+        super().__init__(
+            f"{len(lost)} of {len(errors)} jobs were not accepted, the first because: {lost[0]}"
+        )
+        self.handles = list(handles)
+        self.errors = list(errors)
 
 
 class SupervisorError(GearfleetError):

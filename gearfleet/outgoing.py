@@ -1,0 +1,215 @@
+"""One job on its way to a job server, and what comes back of it; no I/O here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gearfleet.errors import (
+    BatchFailed,
+    GearmanError,
+    JobFailed,
+    JobTimeout,
+    PayloadEncodeError,
+    ServerError,
+)
+from gearfleet.gearman.forms import RunAt
+from gearfleet.gearman.jobs import (
+    PRIORITY_HIGH,
+    PRIORITY_LOW,
+    PRIORITY_NONE,
+    GearmanJob,
+    GearmanJobRequest,
+    to_bytes,
+    to_text,
+)
+from gearfleet.gearman.protocol import MAX_UNIQUE_BYTES
+from gearfleet.tasks import JobHandle, SubmitOptions, typed
+from gearfleet.tasks.failure import decode_failure
+from gearfleet.tasks.naming import later_function
+from gearfleet.tasks.payload import decode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gearfleet.tasks.payload import Meta
+
+_GEARMAN_PRIORITIES = {"high": PRIORITY_HIGH, "normal": PRIORITY_NONE, "low": PRIORITY_LOW}
+
+#: Tags of the values that have no order of their own.
+_UNORDERED = frozenset({"set", "frozenset", "dict"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One job to submit.
+
+    Attributes:
+        function: of the task; a delayed job is queued under another one, see `queued_as`.
+        data: the payload.
+        meta: that the payload holds.
+        unique: that the job server is to know it by.
+        options: with which it is submitted.
+        timeout: seconds to wait for it.
+        due_at: the moment before which it is not run; 0 for at once.
+    """
+
+    function: str
+    data: bytes
+    meta: Meta
+    unique: str
+    options: SubmitOptions
+    timeout: float
+    due_at: float = 0.0
+
+    @property
+    def queued_as(self) -> str:
+        """The function under which the job server queues it."""
+        return later_function(self.function) if self.due_at else self.function
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of `GearmanClient.submit_job`, the asyncio client's too."""
+        return {
+            "task": self.queued_as,
+            "data": self.data,
+            "unique": self.unique,
+            "priority": self._priority,
+            "background": not self.meta.waits,
+            "max_retries": self.options.max_retries,
+            "poll_timeout": self.timeout,
+            "when_to_run": self.due_at or None,
+        }
+
+    def request(self) -> GearmanJobRequest:
+        """Return the request of a background job, for `submit_multiple_requests`."""
+        job = GearmanJob(None, None, self.queued_as, self.unique, self.data)
+        attempts = self.options.max_retries + 1
+        request = GearmanJobRequest(job, self._priority, True, attempts)
+        if self.due_at:
+            request.form = RunAt.of(self.due_at)
+        return request
+
+    @property
+    def _priority(self) -> str | None:
+        # SUBMIT_JOB_EPOCH knows none.
+        return PRIORITY_NONE if self.due_at else _GEARMAN_PRIORITIES[self.options.priority]
+
+    def result(self, request: GearmanJobRequest) -> Any:
+        """Return what the task returned, or raise what the caller is to hear."""
+        _raise_if_lost(request)
+        if request.timed_out:
+            raise JobTimeout(
+                f"No result of {self.function} within {self.timeout:g} s "
+                f"(job {self.meta.id} at {request.job.connection}); it may still run"
+            )
+        if request.result is None:
+            raise JobFailed(f"{self.function} failed{_reason(request)}")
+        return decode_value(request.result)
+
+    def handle(self, request: GearmanJobRequest) -> JobHandle:
+        """Return the handle of a job that was accepted, or raise why it was not."""
+        if error := self.refusal(request):
+            raise error
+        return JobHandle(
+            id=self.meta.id,
+            function=request.job.task,
+            unique=self.unique,
+            server=str(request.job.connection),
+        )
+
+    def refusal(self, request: GearmanJobRequest) -> GearmanError | JobTimeout | None:
+        """Return why a background job has no acceptance, None if it was accepted."""
+        if request.timed_out or not request.is_accepted:
+            return JobTimeout(
+                f"Job server {request.job.connection} did not accept {self.function} within "
+                f"{self.timeout:g} s; the job may run or may not"
+            )
+        if request.connection_failed or isinstance(request.error, ServerError):
+            return request.error
+        return None
+
+
+def handles_of(batch: Sequence[Outgoing], requests: Sequence[GearmanJobRequest]) -> list[JobHandle]:
+    """Return the handles of a batch, in its order.
+
+    Raises:
+        BatchFailed: some jobs were not accepted.
+    """
+    pairs = list(zip(batch, requests, strict=True))
+    errors = [each.refusal(request) for each, request in pairs]
+    first = next(filter(None, errors), None)
+    if first is None:
+        return [each.handle(request) for each, request in pairs]
+    handles = [
+        None if error else each.handle(request)
+        for error, (each, request) in zip(errors, pairs, strict=True)
+    ]
+    raise BatchFailed(handles, errors) from first
+
+
+def _raise_if_lost(request: GearmanJobRequest) -> None:
+    if request.connection_failed and request.error:
+        raise request.error
+
+
+def _reason(request: GearmanJobRequest) -> str:
+    """Return what the worker said of a failure; one that took us for a stranger said it as a warning."""
+    warnings = request.warning_updates
+    told = request.exception or (warnings[-1] if warnings else None)
+    return f": {decode_failure(told)}" if told else ""
+
+
+def unique_of(
+    meta: Meta,
+    chosen: str | bytes | bool | None,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the job's unique: its attempt's own, or the caller's with a prefix by mode.
+
+    gearmand loses a background job that shares its unique with a foreground
+    one whose caller leaves (F2). ``-`` is python-gearman's word for True.
+    """
+    if not chosen:
+        return f"{meta.id}.{meta.attempt}"
+    mode = "fg" if meta.waits else "bg"
+    if chosen is True or chosen in ("-", b"-"):
+        return f"{mode}:={digest_of(args, kwargs or {})}"
+    name = to_bytes(chosen)
+    unique = f"{mode}:{to_text(name)}"
+    if len(name) + len(mode) + 1 <= MAX_UNIQUE_BYTES:
+        return unique
+    return f"{mode}:{hashlib.blake2b(name, digest_size=24).hexdigest()}"
+
+
+def digest_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return a hash of the arguments: equal ones have the same, whatever the order of keys.
+
+    Raises:
+        PayloadEncodeError: an argument is none that the envelope carries.
+    """
+    try:
+        tree = [
+            typed.write_array(args, typed.CAREFUL),
+            typed.write_object(kwargs, typed.CAREFUL),
+        ]
+    except typed.Refused as refused:
+        raise PayloadEncodeError(
+            f"unique=True needs arguments that the envelope carries: {refused}"
+        ) from None
+    return hashlib.blake2b(_canonical(tree).encode(), digest_size=24).hexdigest()
+
+
+def _canonical(tree: Any) -> str:
+    """Return the JSON text of `tree` in which no order is left to chance."""
+    if isinstance(tree, list | tuple):
+        return f"[{','.join(map(_canonical, tree))}]"
+    if not isinstance(tree, dict):
+        return json.dumps(tree)
+    if tree.get("$t") in _UNORDERED:
+        tree = {**tree, "v": sorted(map(_canonical, tree["v"]))}
+    return (
+        "{" + ",".join(f"{json.dumps(key)}:{_canonical(tree[key])}" for key in sorted(tree)) + "}"
+    )

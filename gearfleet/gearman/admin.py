@@ -349,7 +349,7 @@ class GearmanAdminClient:
         connection = self._connected()
         received = 0
         try:
-            connection.send(question, deadline=deadline)
+            connection.send_all(question, deadline=deadline)
             while (answer := take()) is None:
                 left = deadline - time.monotonic()
                 if left <= 0:

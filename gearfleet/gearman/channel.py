@@ -35,6 +35,8 @@ HEARTBEAT_INTERVAL = 30.0
 HEARTBEAT_LIMIT = 10.0
 
 PING = encode(Command.ECHO_REQ, b"gearfleet heartbeat")
+#: Seconds for which a connection that said something is not looked at before a write.
+_FRESH = 0.001
 _BATCH_BYTES = 64 * 1024
 #: How many submits may be unanswered: gearmand keeps any number of answers that
 #: nobody reads, in its own memory (reference "gearmand", section 6).
@@ -55,6 +57,7 @@ class Channel:
         self.lost: errors.GearmanError | None = None
         self._connection = connection
         self._session = ClientSession(connection.address)
+        self._receive = self._session.receive
         self._reader = PacketReader()
         self._interval = heartbeat_interval
         self._limit = heartbeat_limit
@@ -93,7 +96,7 @@ class Channel:
         # A stopped process still takes connections, in its kernel. Waiting for
         # this first answer keeps submits away from it while they may still go elsewhere.
         question = Question(Command.OPTION_RES)
-        self.ask(question, WANT_EXCEPTIONS, deadline=deadline)
+        self.ask(question, WANT_EXCEPTIONS, deadline)
         if not self.wait(lambda: question.is_answered, deadline):
             self.close()
             raise errors.ConnectionError(
@@ -104,27 +107,21 @@ class Channel:
                 f"Job server {self.address} ended the connection at once: {self.lost}"
             )
 
-    def submit(
-        self, request: GearmanJobRequest, packet: bytes, *, deadline: float | None = None
+    def ask(
+        self, owed: GearmanJobRequest | Question, packet: bytes, deadline: float | None
     ) -> None:
-        """Write the submit of a request; its answer is dealt with by whoever waits.
+        """Write `packet` and expect its answer, which is dealt with by whoever waits.
 
         Raises:
             Unwritten: the connection was broken before; another one may be tried.
-            errors.ConnectionError: it broke in the middle; the request is marked as lost.
+            errors.ConnectionError: it broke in the middle; `owed` is told that it is lost.
         """
-        self.ask(request, packet, deadline=deadline)
-
-    def ask(
-        self, owed: GearmanJobRequest | Question, packet: bytes, *, deadline: float | None
-    ) -> None:
-        """Write `packet` and expect its answer; raises as `submit` does."""
-        self._acquire_writing(deadline)
+        if not self._writing.acquire(False):
+            self._acquire_writing(deadline)
         try:
-            self._look_before_writing()
-            self._note_begin()
-            self._session.expect(owed)
-            self._write(packet, deadline, (owed,))
+            now = time.monotonic()
+            self._look_before_writing(now)
+            self._write(packet, (owed,), now, deadline)
         except errors.ConnectionError:
             raise
         except BaseException as error:
@@ -132,7 +129,8 @@ class Channel:
             raise
         finally:
             self._writing.release()
-            self._close_if_lost()
+            if self.lost is not None:
+                self._clean_up()
 
     def submit_many(
         self,
@@ -149,16 +147,14 @@ class Channel:
         self._acquire_writing(deadline)
         written = 0
         try:
-            self._look_before_writing()
             while written < len(requests):
                 batch = next_batch(packets, written)
                 owed = requests[written : written + len(batch)]
-                self._note_begin()
-                for request in owed:
-                    self._session.expect(request)
-                self._write(b"".join(batch), deadline, owed)
+                now = time.monotonic()
+                self._look_before_writing(now)
+                self._write(b"".join(batch), owed, now, deadline)
                 written += len(batch)
-                if self._session.owed_count > _WINDOW and not self._wait_for_room(deadline):
+                if len(self._session.owed) > _WINDOW and not self._wait_for_room(deadline):
                     break
         except Unwritten:
             if not written:
@@ -170,25 +166,32 @@ class Channel:
             raise
         finally:
             self._writing.release()
-            self._close_if_lost()
+            if self.lost is not None:
+                self._clean_up()
         return written
 
     def wait(self, is_done: Callable[[], bool], deadline: float | None = None) -> bool:
         """Read, or let another thread read, until `is_done()`; return False after `deadline`."""
-        while not is_done() and self.lost is None:
-            if self._reading.acquire(blocking=False):
+        in_time = True
+        while in_time and self.lost is None:
+            if self._reading.acquire(False):
                 try:
-                    in_time = self._read_until(is_done, deadline)
+                    while not is_done() and self.lost is None and in_time:
+                        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                        if not self._read_once(left):
+                            self._check_heartbeat()
+                        in_time = left != 0  # what came before the deadline counts
                 finally:
-                    self._reading.release()
-                    self._hand_on()
+                    self._stop_reading()
+                if self.lost is None:
+                    return is_done()
+            elif is_done():
+                return True
             else:
                 in_time = self._follow(is_done, deadline)
                 if not self._reading.locked():
                     # We may have been given the role of reader and not need it.
                     self._hand_on()
-            if not in_time:
-                break
         if self.lost is not None and not is_done():
             with self._losing:
                 pass  # the thread that noticed the loss may still be telling our requests
@@ -202,7 +205,7 @@ class Channel:
             self._is_waiting_for_room = False
 
     def _has_room(self) -> bool:
-        return self._session.owed_count <= _WINDOW // 2
+        return len(self._session.owed) <= _WINDOW // 2
 
     @property
     def is_idle(self) -> bool:
@@ -219,7 +222,7 @@ class Channel:
         """
         question = Question(Command.ECHO_RES)
         limit = time.monotonic() + self._limit
-        self.ask(question, PING, deadline=deadline)
+        self.ask(question, PING, deadline)
         until = limit if deadline is None else min(limit, deadline)
         if self.wait(lambda: question.is_answered, until) and question.error is None:
             return
@@ -249,15 +252,14 @@ class Channel:
         if not self._writing.acquire(timeout=left):
             raise Unwritten(f"Other threads are still writing to job server {self.address}")
 
-    def _look_before_writing(self) -> None:
+    def _look_before_writing(self, now: float) -> None:
         """Notice a connection that ended while nobody read, as long as nothing is written."""
-        if self._reading.acquire(blocking=False):
+        if now > self._connection.heard_at + _FRESH and self._reading.acquire(False):
             try:
                 while self.lost is None and self._connection.has_input():
                     self._read_once(0)
             finally:
-                self._reading.release()
-                self._hand_on()
+                self._stop_reading()
         if self.lost is not None:
             raise Unwritten(str(self.lost))
 
@@ -273,48 +275,39 @@ class Channel:
         )
 
     def _write(
-        self, data: bytes, deadline: float | None, owed: Sequence[GearmanJobRequest | Question]
+        self,
+        data: bytes,
+        owed: Sequence[GearmanJobRequest | Question],
+        now: float,
+        deadline: float | None,
     ) -> None:
+        session = self._session
+        if not session.owed:  # otherwise an answer is due already
+            self._sent_at = now
+        session.expect(*owed)
         try:
-            self._connection.send(
-                data, deadline=deadline, stall=self._limit, received=self._read_while_writing
-            )
+            sent = self._connection.send(data)
+            if sent < len(data):
+                self._connection.send_rest(
+                    data, sent, deadline, self._limit, self._read_while_writing
+                )
+                self._sent_at = time.monotonic()  # it may have taken long
         except errors.ConnectionError as error:
             if isinstance(error, Unwritten):
                 with self._losing:  # another thread may be telling them that they are lost
-                    self._session.retract(owed)
+                    session.retract(owed)
             self._lose(error)
             raise
-        if len(data) > _BATCH_BYTES:  # it may have taken long
-            self._sent_at = time.monotonic()
-
-    def _note_begin(self) -> None:
-        """Begin to count the silence, unless an answer is due already."""
-        if not self._session.is_owed:
-            self._sent_at = time.monotonic()
 
     def _read_while_writing(self, timeout: float) -> bool:
         if self.lost is not None:
             raise errors.ConnectionError(str(self.lost))
-        if not self._reading.acquire(blocking=False):
+        if not self._reading.acquire(False):
             return False
         try:
             self._read_once(timeout)
         finally:
-            self._reading.release()
-            self._hand_on()
-        return True
-
-    def _read_until(self, is_done: Callable[[], bool], deadline: float | None) -> bool:
-        left: float | None = None
-        while not is_done() and self.lost is None:
-            if deadline is not None:
-                left = max(0.0, deadline - time.monotonic())
-            # What came before the deadline counts, so there is a last look at 0.
-            if not self._read_once(left):
-                self._check_heartbeat()
-            if left == 0:
-                return False
+            self._stop_reading()
         return True
 
     def _read_once(self, timeout: float | None) -> bool:
@@ -322,9 +315,8 @@ class Channel:
             chunk = self._connection.receive(timeout)
             if chunk is None:
                 return False
-            self._reader.feed(chunk)
-            for packet in self._reader.packets():
-                self._session.receive(packet)
+            for packet in self._reader.packets(chunk):
+                self._receive(packet)
         except errors.GearmanError as error:
             self._lose(error)
         if self._followers:
@@ -333,7 +325,7 @@ class Channel:
 
     def _check_heartbeat(self) -> None:
         silent = time.monotonic() - max(self._connection.heard_at, self._sent_at)
-        if self._session.is_owed:
+        if self._session.owed:
             # A writer that is not done sees for itself whether the job server takes anything.
             is_writing = self._writing.locked() and not self._is_waiting_for_room
             if silent >= self._limit and not is_writing:
@@ -347,12 +339,12 @@ class Channel:
 
     def _ping(self) -> None:
         # The reader writes here. If another thread is writing, that is a sign of life too.
-        if not self._writing.acquire(blocking=False):
+        if not self._writing.acquire(False):
             return
         try:
             self._session.expect(Question(Command.ECHO_RES))
             self._sent_at = time.monotonic()
-            self._connection.send(PING, stall=self._limit)
+            self._connection.send_all(PING, stall=self._limit)
         except errors.ConnectionError as error:
             self._lose(error)
         finally:
@@ -383,6 +375,11 @@ class Channel:
         except ValueError:  # the reader has woken it in this moment
             pass
 
+    def _stop_reading(self) -> None:
+        self._reading.release()
+        if self._followers or self.lost is not None:
+            self._hand_on()
+
     def _hand_on(self) -> None:
         """Let a thread that sleeps take the role of reader that we have just left."""
         if self._followers:
@@ -402,19 +399,19 @@ class Channel:
         self._connection.shutdown()
         self._wake_done()
 
-    def _close_if_lost(self) -> None:
+    def _clean_up(self) -> None:
         """Clean up after a write; what it expects may have come too late to be told of a loss."""
-        if self.lost is not None:
-            with self._losing:
-                self._session.lost(self.lost)
-            self._close_if_unused()
+        assert self.lost is not None
+        with self._losing:
+            self._session.lost(self.lost)
+        self._close_if_unused()
 
     def _close_if_unused(self) -> None:
         """Close the descriptor once nobody reads or writes: its number may be reused at once."""
-        if not self._reading.acquire(blocking=False):
+        if not self._reading.acquire(False):
             return
         try:
-            if self._writing.acquire(blocking=False):
+            if self._writing.acquire(False):
                 self._connection.close()
                 self._writing.release()
         finally:

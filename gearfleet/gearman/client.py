@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from gearfleet import errors
 from gearfleet.gearman.bulk import Batch, Distribution
 from gearfleet.gearman.channel import HEARTBEAT_INTERVAL, HEARTBEAT_LIMIT
-from gearfleet.gearman.connection import Unwritten
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
 from gearfleet.gearman.forms import Reduce, RunAt
 from gearfleet.gearman.jobs import JOB_UNKNOWN, PRIORITY_NONE, GearmanJobRequest
@@ -131,14 +130,11 @@ class GearmanClient(RequestQueries, StatusQueries):
         )
         if when_to_run is not None:
             request.form = RunAt.of(when_to_run)
-        deadline = deadline_after(
-            poll_timeout if timeout is None else either(poll_timeout, timeout)
-        )
-        channel = self._submit_until_accepted(request, deadline)
         if wait_until_complete is None:
             wait_until_complete = self.wait_until_complete
-        return self._wait_for_one(
-            request, channel, deadline, wait_until_complete=wait_until_complete
+        limit = poll_timeout if timeout is None else either(poll_timeout, timeout)
+        return self._submit_one(
+            request, deadline_after(limit), wait_until_complete=wait_until_complete
         )
 
     def submit_reduce_job(
@@ -163,10 +159,8 @@ class GearmanClient(RequestQueries, StatusQueries):
             task, data, unique, PRIORITY_NONE, background=background, max_retries=max_retries
         )
         request.form = Reduce(reducer, aggregate)
-        deadline = deadline_after(poll_timeout)
-        channel = self._submit_until_accepted(request, deadline)
-        return self._wait_for_one(
-            request, channel, deadline, wait_until_complete=wait_until_complete
+        return self._submit_one(
+            request, deadline_after(poll_timeout), wait_until_complete=wait_until_complete
         )
 
     def stream(
@@ -196,20 +190,8 @@ class GearmanClient(RequestQueries, StatusQueries):
         if unique:
             self._keep_apart(request)
         deadline = deadline_after(poll_timeout)
-        channel = self._submit_until_accepted(request, deadline)
+        channel = self._submit_until(lambda: request.is_accepted, request, deadline)
         return JobStream(request, lambda has_news: channel.wait(has_news, deadline))
-
-    def _submit_until_accepted(self, request: GearmanJobRequest, deadline: float | None) -> Channel:
-        packet = self._encode(request, request.gearman_job.data)
-        while True:
-            channel = self._submit(request, packet, deadline)
-            channel.wait(lambda: request.is_accepted, deadline)
-            if not isinstance(request.error, errors.AmbiguousSubmit):
-                break
-            prepare_retry(request, deadline)
-        if isinstance(request.error, errors.ServerError):
-            raise request.error
-        return channel
 
     def submit_multiple_jobs(
         self,
@@ -314,21 +296,41 @@ class GearmanClient(RequestQueries, StatusQueries):
     ) -> None:
         self.close()
 
+    def _submit_one(
+        self, request: GearmanJobRequest, deadline: float | None, *, wait_until_complete: bool
+    ) -> GearmanJobRequest:
+        wait = type(self).wait_until_jobs_completed
+        if wait_until_complete and wait is GearmanClient.wait_until_jobs_completed:
+            self._submit_until(lambda: request.is_settled, request, deadline)
+            request.timed_out = not request.is_settled
+            return request
+        self._submit_until(lambda: request.is_accepted, request, deadline)
+        if wait_until_complete and request.is_accepted:
+            return wait(self, [request], seconds_until(deadline))[0]
+        request.timed_out = not request.is_accepted
+        return request
+
+    def _submit_until(
+        self, is_done: Callable[[], bool], request: GearmanJobRequest, deadline: float | None
+    ) -> Channel:
+        """Submit, again if that is lost and the caller allows it, and wait for `is_done()`."""
+        packet = self._encode(request, request.gearman_job.data)
+        while True:
+            channel = self._submit(request, packet, deadline)
+            channel.wait(is_done, deadline)
+            if not isinstance(request.error, errors.AmbiguousSubmit):
+                break
+            prepare_retry(request, deadline)
+        if isinstance(request.error, errors.ServerError):
+            raise request.error
+        return channel
+
     def _submit(self, request: GearmanJobRequest, packet: bytes, deadline: float | None) -> Channel:
         """Write the submit to the first job server that takes it."""
-
-        def write(channel: Channel) -> None:
-            try:
-                channel.submit(request, packet, deadline=deadline)
-            except Unwritten:
-                raise
-            except errors.ConnectionError:
-                pass  # begun, so it goes nowhere else; the request is marked as lost
-
         failures = []
         for server in self._in_order(self._servers, request):
             try:
-                return server.write(write, deadline)
+                return server.submit(request, packet, deadline)
             except errors.ConnectionError as error:
                 failures.append(error)
         raise unavailable(failures)
@@ -336,7 +338,8 @@ class GearmanClient(RequestQueries, StatusQueries):
     def _submit_all(self, requests: list[GearmanJobRequest], deadline: float | None) -> None:
         batch = Batch(requests, [self._encode(each, each.gearman_job.data) for each in requests])
         for request in requests:
-            request.reset()
+            if request.connection_attempts:
+                request.reset()
         plan = Distribution(batch, self._servers, self._in_order)
         while (shares := plan.next_round()) and not is_over(deadline):
             for server, share in shares:
@@ -344,21 +347,6 @@ class GearmanClient(RequestQueries, StatusQueries):
                     server.write(share.writer(deadline), deadline)
                 except errors.ConnectionError as error:
                     plan.failures[server] = error
-
-    def _wait_for_one(
-        self,
-        request: GearmanJobRequest,
-        channel: Channel,
-        deadline: float | None,
-        *,
-        wait_until_complete: bool,
-    ) -> GearmanJobRequest:
-        if wait_until_complete and request.is_accepted:
-            if type(self).wait_until_jobs_completed is not GearmanClient.wait_until_jobs_completed:
-                return self.wait_until_jobs_completed([request], seconds_until(deadline))[0]
-            channel.wait(lambda: request.is_settled, deadline)
-        request.timed_out = not (request.is_settled if wait_until_complete else request.is_accepted)
-        return request
 
     def _wait_for(
         self,

@@ -96,12 +96,24 @@ class GearmanJobRequest:
             numerator, denominator, time_received, last_time_received.
     """
 
-    __slots__ = (
-        "__weakref__", "_data_updates", "_warning_updates", "background", "connection_attempts",
-        "connection_failed", "encoder", "error", "exception", "form", "gearman_job",
-        "is_accepted", "is_settled", "max_connection_attempts", "priority",
-        "result", "state", "status", "status_query", "timed_out",
-    )  # fmt: skip
+    # What nothing was heard of has the class's value: most requests are told
+    # one thing, and making many of them is what a bulk submit spends its time on.
+    #: How it is submitted, if by none of the six commands of priority and background.
+    form: Form | None = None
+    connection_attempts = 0
+    result: Any = None
+    exception: Any = None
+    error: errors.GearmanError | None = None
+    state = JOB_UNKNOWN
+    timed_out = False
+    connection_failed = False
+    is_accepted = False
+    is_settled = False
+    #: The connection and the question of a GET_STATUS that has no answer yet.
+    status_query: tuple[Any, Any] | None = None
+    _status: dict[str, Any] | None = None
+    _data_updates: deque[Any] | None = None
+    _warning_updates: deque[Any] | None = None
 
     def __init__(
         self,
@@ -116,28 +128,13 @@ class GearmanJobRequest:
         self.background = background
         self.max_connection_attempts = max_attempts
         self.encoder = encoder
-        #: How it is submitted, if by none of the six commands of priority and background.
-        self.form: Form | None = None
-        self.connection_attempts = 0
-        self.reset()
 
     def reset(self) -> None:
         """Forget everything that was heard of the job, as before its submit."""
         self.gearman_job.handle = None
         self.gearman_job.connection = None
-        self.result: Any = None
-        self.exception: Any = None
-        self.error: errors.GearmanError | None = None
-        self.state = JOB_UNKNOWN
-        self.timed_out = False
-        self.connection_failed = False
-        self.is_accepted = False
-        self.is_settled = False
-        self.status: dict[str, Any] = {}
-        #: The connection and the question of a GET_STATUS that has no answer yet.
-        self.status_query: tuple[Any, Any] | None = None
-        self._data_updates: deque[Any] | None = None
-        self._warning_updates: deque[Any] | None = None
+        for name in _HEARD.intersection(vars(self)):
+            delattr(self, name)
 
     @property
     def job(self) -> GearmanJob:
@@ -169,6 +166,13 @@ class GearmanJobRequest:
         return self._warning_updates
 
     @property
+    def status(self) -> dict[str, Any]:
+        """What the job server last said of the job, empty before that."""
+        if self._status is None:
+            self._status = {}
+        return self._status
+
+    @property
     def server_status(self) -> dict[str, Any]:
         """`status`, as python-gearman's README calls it."""
         return self.status
@@ -176,9 +180,9 @@ class GearmanJobRequest:
     @property
     def status_updates(self) -> deque[tuple[int, int]]:
         """The last numerator and denominator, none before the first, as in python-gearman."""
-        if not self.status:
+        if not self._status:
             return deque()
-        return deque([(self.status["numerator"], self.status["denominator"])])
+        return deque([(self._status["numerator"], self._status["denominator"])])
 
     # What the connection's session does with a request. `is_accepted` and
     # `is_settled` are set last: another thread may be waiting for them.
@@ -220,7 +224,7 @@ class GearmanJobRequest:
         self.warning_updates.append(data)
 
     def update_status(self, known: bool, running: bool, numerator: int, denominator: int) -> None:
-        self.status = {
+        self._status = {
             "handle": self.gearman_job.handle,
             "known": known,
             "running": running,
@@ -232,3 +236,12 @@ class GearmanJobRequest:
 
     def __repr__(self) -> str:
         return f"<GearmanJobRequest {self.gearman_job!r} {self.state}>"
+
+
+#: What `GearmanJobRequest.reset` forgets.
+_HEARD = frozenset(
+    {
+        "result", "exception", "error", "state", "timed_out", "connection_failed", "is_accepted",
+        "is_settled", "status_query", "_status", "_data_updates", "_warning_updates",
+    }
+)  # fmt: skip

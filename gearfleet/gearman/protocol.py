@@ -16,6 +16,7 @@ from __future__ import annotations
 import enum
 import functools
 import re
+from operator import gt
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -179,6 +180,8 @@ class Packet(NamedTuple):
         return f"<{self.command.name}({shown})>"
 
 
+#: What `Packet(...)` does, without its call of a Python function for each packet.
+_packet = tuple.__new__
 _NO_LIMIT = MAX_BODY_BYTES
 
 
@@ -201,6 +204,8 @@ _SHAPES = {
     for command, names in ARGUMENTS.items()
     if command not in NEVER_SENT
 }
+#: Names that are no longer than this together are within the limit of each.
+_SHORT = min(_LIMITS.values())
 
 
 def encode(command: Command, *args: bytes, response: bool = False) -> bytes:
@@ -211,27 +216,32 @@ def encode(command: Command, *args: bytes, response: bool = False) -> bytes:
             stand, a name that is too long or holds white space, a body over
             `MAX_BODY_BYTES`, or a command of `NEVER_SENT`.
     """
-    try:
-        count, limits, has_data, function_at = _SHAPES[command]
-    except KeyError:
-        raise _never_sent(command) from None
+    shape = _SHAPES.get(command)
+    if shape is None:
+        raise _never_sent(command)
+    count, limits, has_data, function_at = shape
     if len(args) != count:
         raise LocalProtocolError(f"{command.name} takes {count} arguments, got {len(args)}")
-    for arg, limit in zip(args, limits, strict=True):
-        if len(arg) > limit:
-            raise _too_long(command, args)
+    body = b"\0".join(args)
+    size = len(body)
+    names_end = size - len(args[-1]) if has_data else size
+    if names_end > _SHORT or size > MAX_BODY_BYTES:
+        _check_lengths(command, args, limits, size)
     if function_at is not None:
         check_function_name(args[function_at])
     elif command is Command.SET_CLIENT_ID and len(args[0].split()) != 1:
         raise LocalProtocolError(f"A client id is one word without white space, got {args[0]!r}")
-    body = b"\0".join(args)
-    names_end = len(body) - len(args[-1]) if has_data else len(body)
     # Each NUL before the data has to be one of our separators.
     if count and body.count(0, 0, names_end) != count - 1:
         raise _holds_nul(command, args)
-    if len(body) > MAX_BODY_BYTES:
+    return _HEADER.pack(RESPONSE_MAGIC if response else REQUEST_MAGIC, command, size) + body
+
+
+def _check_lengths(
+    command: Command, args: tuple[bytes, ...], limits: tuple[int, ...], size: int
+) -> None:
+    if size > MAX_BODY_BYTES or any(map(gt, map(len, args), limits)):
         raise _too_long(command, args)
-    return _HEADER.pack(RESPONSE_MAGIC if response else REQUEST_MAGIC, command, len(body)) + body
 
 
 def _never_sent(command: int) -> LocalProtocolError:
@@ -316,44 +326,49 @@ class PacketReader:
         return self._data[self._offset] if self._has(1) else None
 
     def next_packet(self) -> Packet | None:
-        """Return the next whole packet, or None until more bytes are fed.
+        """Return the next whole packet, or None until more bytes are fed; raises as `packets`."""
+        return next(self.packets(), None)
+
+    def packets(self, data: bytes = b"") -> Iterator[Packet]:
+        """Feed `data`, and yield every whole packet that is in the buffer.
 
         Raises:
             ProtocolError: wrong magic, wrong number of arguments, a body over
                 the limit. The connection cannot be used any more.
             UnknownCommandError: a command number that does not exist.
         """
-        data, start = self._data, self._offset
-        if len(data) - start < HEADER_BYTES:
-            if not self._has(HEADER_BYTES):
-                self._refuse_early()
-                return None
+        if data:
+            self.feed(data)
+        while True:
             data, start = self._data, self._offset
-        magic, number, size = _HEADER.unpack_from(data, start)
-        if magic != self._magic:
-            raise ProtocolError(f"Expected {self._magic!r} at the start of a packet, got {magic!r}")
-        known = _COMMANDS.get(number)
-        if known is None:
-            raise UnknownCommandError(f"Command {number} does not exist")
-        command, count = known
-        if size > self._max_body:
-            raise ProtocolError(
-                f"{command.name} of {size} bytes is over the limit of {self._max_body}"
-            )
-        begin = start + HEADER_BYTES
-        if len(data) < begin + size:
-            if not self._has(HEADER_BYTES + size):
-                return None
-            data, begin = self._data, self._offset + HEADER_BYTES
-        self._offset = end = begin + size
-        if count == 0:
-            return Packet(command)
-        args = tuple(data[begin:end].split(b"\0", count - 1))
-        if len(args) != count:
-            raise ProtocolError(
-                f"{command.name} has {count} arguments, got {len(args)}: {args!r:.80}"
-            )
-        return Packet(command, args)
+            begin = start + HEADER_BYTES
+            if len(data) < begin:
+                if start == len(data) and not self._chunks:
+                    return
+                if self._has(HEADER_BYTES):
+                    continue
+                self._refuse_early()
+                return
+            magic, number, size = _HEADER.unpack_from(data, start)
+            known = _COMMANDS.get(number)
+            if known is None or magic != self._magic or size > self._max_body:
+                raise self._refusal(magic, number, size)
+            end = begin + size
+            if len(data) < end:
+                if self._has(HEADER_BYTES + size):
+                    continue
+                return
+            self._offset = end
+            command, count = known
+            if count == 1:
+                args: tuple[bytes, ...] = (data[begin:end],)
+            else:
+                args = tuple(data[begin:end].split(b"\0", count - 1)) if count else ()
+                if len(args) != count:
+                    raise ProtocolError(
+                        f"{command.name} has {count} arguments, got {len(args)}: {args!r:.80}"
+                    )
+            yield _packet(Packet, (command, args))
 
     def next_line(self, max_bytes: int = 8191) -> bytes | None:
         """Return the next text line without its line end, or None until there is one.
@@ -370,11 +385,6 @@ class PacketReader:
         line = self._data[self._offset : end]
         self._offset = end + 1
         return line.removesuffix(b"\r")
-
-    def packets(self) -> Iterator[Packet]:
-        """Yield every whole packet that is in the buffer."""
-        while (packet := self.next_packet()) is not None:
-            yield packet
 
     def _has(self, count: int) -> bool:
         """Return whether `count` bytes are there, then in one piece."""
@@ -396,3 +406,14 @@ class PacketReader:
         begun = self._data[self._offset : self._offset + 4]
         if not self._magic.startswith(begun):
             raise ProtocolError(f"Expected {self._magic!r} at the start of a packet, got {begun!r}")
+
+    def _refusal(self, magic: bytes, number: int, size: int) -> ProtocolError:
+        """Return what is wrong with a header."""
+        if magic != self._magic:
+            return ProtocolError(
+                f"Expected {self._magic!r} at the start of a packet, got {magic!r}"
+            )
+        if number not in _COMMANDS:
+            return UnknownCommandError(f"Command {number} does not exist")
+        name = _COMMANDS[number][0].name
+        return ProtocolError(f"{name} of {size} bytes is over the limit of {self._max_body}")

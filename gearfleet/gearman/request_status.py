@@ -93,7 +93,7 @@ class RequestQueries(Submitter):
 
 
 def _ask(question: Question, packet: bytes, deadline: float | None, channel: Channel) -> None:
-    channel.ask(question, packet, deadline=deadline)
+    channel.ask(question, packet, deadline)
 
 
 def status_question(request: GearmanJobRequest, *, has_own_unique: bool) -> tuple[Question, bytes]:

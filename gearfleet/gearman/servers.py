@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gearfleet.gearman.addresses import Address
+    from gearfleet.gearman.jobs import GearmanJobRequest
 
 
 class Server:
@@ -44,6 +45,21 @@ class Server:
             # The job server closed it while nobody looked; that one may be back.
             channel = self.channel(deadline)
             write(channel)
+        return channel
+
+    def submit(self, request: GearmanJobRequest, packet: bytes, deadline: float | None) -> Channel:
+        """Write the submit of one request to a connection that takes it; raises as `write` does."""
+        channel = self.channel(deadline)
+        try:
+            try:
+                channel.ask(request, packet, deadline)
+            except Unwritten:
+                channel = self.channel(deadline)
+                channel.ask(request, packet, deadline)
+        except Unwritten:
+            raise
+        except errors.ConnectionError:
+            pass  # begun, so it goes nowhere else; the request is marked as lost
         return channel
 
     def channel(self, deadline: float | None) -> Channel:

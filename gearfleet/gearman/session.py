@@ -41,6 +41,9 @@ class Question:
         self.error: errors.GearmanError | None = None
         self.is_answered = False
 
+    def mark_submitted(self, connection: Any) -> None:
+        """Nothing to note: a question is asked once."""
+
 
 #: What an answer of the job server is due for.
 Owed = GearmanJobRequest | Question
@@ -52,7 +55,8 @@ class ClientSession:
     def __init__(self, peer: Any) -> None:
         """Remember for which requests `peer` (a name for messages) still has to answer."""
         self._peer = peer
-        self._owed: deque[Owed] = deque()
+        #: For what the job server still has to answer, in the order of its answers.
+        self.owed: deque[Owed] = deque()
         self._waiting: dict[bytes, list[GearmanJobRequest]] = {}
         self._handlers: dict[Command, Callable[..., Owed | None]] = {
             _C.JOB_CREATED: self._job_created,
@@ -65,27 +69,18 @@ class ClientSession:
             _C.ERROR: self._error,
         }
 
-    @property
-    def owed_count(self) -> int:
-        """How many answers of the job server are due."""
-        return len(self._owed)
-
-    @property
-    def is_owed(self) -> bool:
-        """Whether the job server still has to answer something."""
-        return bool(self._owed)
-
-    def expect(self, owed: Owed) -> None:
-        """Queue what the next answer is for; call it in the order of the writes."""
-        if isinstance(owed, GearmanJobRequest):
-            owed.mark_submitted(self._peer)
-        self._owed.append(owed)
+    def expect(self, *owed: Owed) -> None:
+        """Queue what the next answers are for; call it in the order of the writes."""
+        peer = self._peer
+        for item in owed:
+            item.mark_submitted(peer)
+        self.owed.extend(owed)
 
     def retract(self, owed: Sequence[Owed]) -> None:
         """Take back the last `expect`s, because not one byte of them was written."""
         for item in reversed(owed):
-            if self._owed and self._owed[-1] is item:
-                self._owed.pop()
+            if self.owed and self.owed[-1] is item:
+                self.owed.pop()
             if isinstance(item, GearmanJobRequest):
                 item.reset()
                 item.connection_attempts -= 1
@@ -96,13 +91,14 @@ class ClientSession:
         Raises:
             ProtocolError: the answer is not the one that is due.
         """
-        handler = self._handlers.get(packet.command)
-        return handler(*packet.args) if handler is not None else self._answer(packet)
+        command, args = packet
+        handler = self._handlers.get(command)
+        return handler(*args) if handler is not None else self._answer(packet)
 
     def lost(self, error: errors.GearmanError) -> None:
         """Tell every request that the connection is gone."""
-        owed, waiting = list(self._owed), list(self._waiting.values())
-        self._owed.clear()
+        owed, waiting = list(self.owed), list(self._waiting.values())
+        self.owed.clear()
         self._waiting.clear()
         for item in owed:
             if isinstance(item, Question):
@@ -115,10 +111,11 @@ class ClientSession:
                 request.mark_lost(error)
 
     def _job_created(self, handle: bytes) -> GearmanJobRequest:
-        request = self._owed[0] if self._owed else None
+        # What is due stays in the queue meanwhile, to be told that the connection is lost.
+        request = self.owed[0] if self.owed else None
         if not isinstance(request, GearmanJobRequest):
             raise errors.ProtocolError(f"{self._peer} sent JOB_CREATED, no submit waits for one")
-        self._owed.popleft()
+        self.owed.popleft()
         if not request.background:
             self._waiting.setdefault(handle, []).append(request)
         request.mark_created(handle)
@@ -126,7 +123,7 @@ class ClientSession:
 
     def _error(self, code: bytes, text: bytes) -> Owed | None:
         error = errors.ServerError(to_message(code), to_message(text))
-        if not self._owed:
+        if not self.owed:
             logger.warning(
                 "Job server %s sent an error: %s",
                 self._peer,
@@ -134,7 +131,7 @@ class ClientSession:
                 extra={"action": "server_error"},
             )
             return None
-        item = self._owed.popleft()
+        item = self.owed.popleft()
         if isinstance(item, Question):
             item.error = error
             item.is_answered = True
@@ -144,10 +141,10 @@ class ClientSession:
 
     def _answer(self, packet: Packet) -> Question:
         # What is due stays in the queue meanwhile, to be told that the connection is lost.
-        question = self._owed[0] if self._owed else None
+        question = self.owed[0] if self.owed else None
         if not isinstance(question, Question) or question.expected is not packet.command:
             raise errors.ProtocolError(f"{self._peer} sent {packet!r}, which nobody waits for")
-        self._owed.popleft()
+        self.owed.popleft()
         question.answer = packet
         question.is_answered = True
         return question

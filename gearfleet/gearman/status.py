@@ -92,7 +92,7 @@ class StatusQueries:
         question = inquiry.question()
         try:
             channel = server.write(
-                lambda channel: channel.ask(question, inquiry.packet, deadline=inquiry.deadline),
+                lambda channel: channel.ask(question, inquiry.packet, inquiry.deadline),
                 inquiry.deadline,
             )
         except errors.ConnectionError as error:

@@ -49,7 +49,9 @@ JobEvent = JobData | JobWarning | JobProgress | JobResult
 class StreamedRequest(GearmanJobRequest):
     """A request that keeps the order of what comes of different kinds."""
 
-    __slots__ = ("events",)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.events: deque[JobEvent] = deque()
 
     @classmethod
     def like(cls, request: GearmanJobRequest) -> StreamedRequest:
@@ -64,7 +66,7 @@ class StreamedRequest(GearmanJobRequest):
 
     def reset(self) -> None:
         super().reset()
-        self.events: deque[JobEvent] = deque()
+        self.events.clear()
 
     def add_data(self, data: Any) -> None:
         self.events.append(JobData(data))

@@ -6,6 +6,7 @@ they send, to whom, and what they say of a loss is decided here.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import time
@@ -41,6 +42,10 @@ _SUBMIT = {
     (PRIORITY_HIGH, True): Command.SUBMIT_JOB_HIGH_BG,
     (PRIORITY_LOW, True): Command.SUBMIT_JOB_LOW_BG,
 }
+
+
+#: The same few functions are submitted again and again.
+_function = functools.lru_cache(maxsize=1024)(to_bytes)
 
 
 class Candidate(Protocol):
@@ -168,7 +173,7 @@ class Submitter(GearmanConnectionManager):
             raise errors.LocalProtocolError(
                 f"Priority {request.priority!r} is none of PRIORITY_NONE, PRIORITY_LOW, PRIORITY_HIGH"
             )
-        return encode(command, to_bytes(job.task), to_bytes(job.unique), data)
+        return encode(command, _function(job.task), to_bytes(job.unique), data)
 
     def _has_own_unique(self, request: GearmanJobRequest) -> bool:
         """Whether the unique is one of ours, so that no other job can have it."""

@@ -174,8 +174,7 @@ class AsyncChannel(asyncio.Protocol):
             return
         self._alive_at, self._has_heard = time.monotonic(), True
         try:
-            self._reader.feed(data)
-            for packet in self._reader.packets():
+            for packet in self._reader.packets(data):
                 item = self._session.receive(packet)
                 if item is not None:
                     self._waits.notify(item)
@@ -220,10 +219,9 @@ class AsyncChannel(asyncio.Protocol):
     def _write_now(self, owed: Sequence[Owed], data: bytes) -> None:
         if self.lost is not None:
             raise Unwritten(str(self.lost))
-        if not self._session.is_owed:
+        if not self._session.owed:
             self._alive_at = time.monotonic()
-        for item in owed:
-            self._session.expect(item)
+        self._session.expect(*owed)
         self._transport.write(data)
 
     def _set_timer(self) -> None:
@@ -237,7 +235,7 @@ class AsyncChannel(asyncio.Protocol):
             self._alive_at = now
         self._unsent_bytes = unsent
         silent = now - self._alive_at
-        if self._session.is_owed:
+        if self._session.owed:
             if silent >= self._limit:
                 self.abort(
                     errors.ConnectionError(

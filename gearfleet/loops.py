@@ -37,7 +37,7 @@ class PerLoop:
 
     async def close(self) -> None:
         """Close the client of the running event loop."""
-        life = self._lives.pop(asyncio.get_running_loop(), None)
+        life = self._lives.get(asyncio.get_running_loop())
         if life is not None:
             await life.aclose()
 
@@ -49,5 +49,7 @@ class PerLoop:
         try:
             yield client
         finally:
-            self._clients.pop(asyncio.get_running_loop(), None)
+            loop = asyncio.get_running_loop()
+            self._lives.pop(loop, None)
+            self._clients.pop(loop, None)
             await client.close()

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from gearfleet.tasks.moments import epoch_of, seconds_of
 from gearfleet.tasks.submission import JobHandle, SubmitOptions, TaskCall, submitter
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ class Calls(Generic[P, R]):
         The job server holds it; its clock counts whole seconds.
         """
         name, options = self._target()
-        return submitter().enqueue(name, args, kwargs, replace(options, after=seconds, at=None))
+        delay = seconds_of(seconds, "after")
+        return submitter().enqueue(name, args, kwargs, replace(options, after=delay, at=None))
 
     def at(self, when: datetime, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle:
         """Submit a job in the background that is not run before `when`, an aware datetime."""
         name, options = self._target()
+        epoch_of(when, "at")
         return submitter().enqueue(name, args, kwargs, replace(options, at=when, after=None))
 
     @overload

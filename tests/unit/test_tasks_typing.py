@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 # In strict mode an "ignore" that hides no error is an error itself, so each of
 # them asserts that the line is refused.
 USER_CODE = """
+from datetime import UTC, datetime
 from typing import Any, assert_type
 
 from gearfleet import Client, JobHandle, task
 from gearfleet.compat import gearman_task
+from gearfleet.tasks import TaskCall
 
 
 @task
@@ -25,7 +27,7 @@ def resize(image_id: int, width: int = 200) -> str:
     return f"{image_id}x{width}"
 
 
-@task(queue="bar", priority="high")
+@task(queue="bar", priority="high", retries=3, retry_for=OSError, time_limit=60, unique=True)
 async def send(*, to: str) -> bool:
     return bool(to)
 
@@ -47,7 +49,24 @@ assert_type(resize.options(unique="u").submit(1), str)
 assert_type(resize.options(priority="low").delay(1), JobHandle)
 assert_type(send.submit(to="x"), bool)
 assert_type(send.options(timeout=2).submit(to="x"), bool)
+assert_type(resize.after(5, 1, width=2), JobHandle)
+assert_type(resize.at(datetime.now(UTC), 1), JobHandle)
+assert_type(resize.call(1), TaskCall)
+assert_type(resize.map([1, 2]), list[JobHandle])
+assert_type(resize.options(after=5).options(unique=True).delay(1), JobHandle)
 assert_type(old(1), bytes)
+
+
+async def calls() -> None:
+    assert_type(await resize.adelay(1), JobHandle)
+    assert_type(await resize.asubmit(1), str)
+    assert_type(await send.asubmit(to="x"), bool)
+    assert_type(await send.options(timeout=2).asubmit(to="x"), bool)
+    assert_type(await Client().asubmit(send, to="x"), bool)
+    assert_type(await Client().adelay("shop.resize", 1), JobHandle)
+    await resize.adelay("1")  # type: ignore[arg-type]
+
+
 assert_type(old.submit(1), bytes)
 assert_type(bare.submit(1), float)
 
@@ -58,6 +77,11 @@ assert_type(client.submit("shop.resize", 1), Any)
 assert_type(client.delay(resize, 1, width=3), JobHandle)
 assert_type(client.delay("shop.resize", 1), JobHandle)
 
+resize.after(5, "1")  # type: ignore[arg-type]
+resize.after("5", 1)  # type: ignore[arg-type]
+resize.at(5, 1)  # type: ignore[arg-type]
+resize.call(1, height=2)  # type: ignore[call-arg]
+task(prority="high")  # type: ignore[call-overload]
 resize.delay("1")  # type: ignore[arg-type]
 resize.delay(1, height=2)  # type: ignore[call-arg]
 resize.submit()  # type: ignore[call-arg]

@@ -63,7 +63,7 @@ class Hub:
     @property
     def deadline(self) -> float:
         """When one of the links has something to do."""
-        return min(link.deadline for link in self.links)
+        return min([link.deadline for link in self.links])
 
     def renew(self, addresses: Iterable[Address], now: float) -> bool:
         """Tell what has changed in the registration; return whether everybody knows all of it."""
@@ -98,9 +98,11 @@ class Hub:
         links = self.links
         free = self._prefetch
         for link in links:
-            if link.machine is not None:
-                free -= len(link.jobs) + link.machine.pending_grabs
-        for link in tuple(links) if free > 0 else ():
+            if (machine := link.machine) is not None:
+                free -= len(link.jobs) + machine.grabs
+        if free <= 0:
+            return
+        for link in tuple(links):
             machine = link.machine
             if machine is not None and (count := min(free, machine.wanted_grabs)) > 0:
                 machine.grab(count, now)

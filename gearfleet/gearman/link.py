@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 16 * 1024
 _BIG_CHUNK_BYTES = 1024 * 1024
 # As ints: the enum's operators cost as much as the system call.
+_ERROR = Command.ERROR
 _SEND = int(socket.MSG_NOSIGNAL)
 _MORE_FOLLOWS = int(socket.MSG_NOSIGNAL | getattr(socket, "MSG_MORE", 0))
 
@@ -243,21 +244,20 @@ class Link:
             self.lose(errors.ConnectionError("it closed the connection"), now)
             return
         self._chunk_bytes = _BIG_CHUNK_BYTES if len(chunk) >= _CHUNK_BYTES else _CHUNK_BYTES
-        self._reader.feed(chunk)
         try:
-            self._take_packets(now)
+            self._take_packets(chunk, now)
         except errors.ProtocolError as error:
             self.lose(error, now)
 
-    def _take_packets(self, now: float) -> None:
-        machine, next_packet = self.machine, self._reader.next_packet
+    def _take_packets(self, chunk: bytes, now: float) -> None:
+        machine, packet = self.machine, None
         assert machine is not None
-        while (packet := next_packet()) is not None:
+        for packet in self._reader.packets(chunk):
             if machine.receive(packet, now) is not None:
                 self._take_job(packet)
-            elif packet.command is Command.ERROR:
+            elif packet[0] is _ERROR:
                 self._note_error(packet)
-        if self._reader.buffered_bytes:
+        if packet is None:  # a part of a big one
             machine.progress(now)
         if not self._is_registered and machine.state is not PROBING:
             self._registered()
@@ -268,8 +268,7 @@ class Link:
         handle, function, unique, data = packet.args
         if len(handle) > MAX_HANDLE_BYTES:
             raise errors.ProtocolError(f"a job came under a handle of {len(handle)} bytes")
-        name = self._registration.functions.get(function)
-        task = name if name is not None else to_text(function)
+        task = self._registration.functions.get(function) or to_text(function)
         job = self._job_class(self, to_text(handle), task, to_text(unique), data)
         self.jobs.add(job)
         self.assigned(job)

@@ -36,6 +36,8 @@ NEVER = float("inf")
 
 _C = Command
 _GRAB = encode(_C.GRAB_JOB_UNIQ)
+# Named once: an enum's attribute costs a call in Python 3.11.
+_ASSIGN = _C.JOB_ASSIGN_UNIQ
 _PRE_SLEEP = encode(_C.PRE_SLEEP)
 _PROBE = b"gearfleet probe"
 _LEAVE = b"gearfleet leave"
@@ -97,9 +99,8 @@ class Machine:
     """One connection of a worker, from its registration to its end."""
 
     __slots__ = (
-        "_client_id", "_draw", "_empty_wakes", "_functions", "_grabs", "_is_withdrawing",
-        "_prefetch", "_slept_at", "_timing", "_was_prompt", "_window", "deadline", "outgoing",
-        "state",
+        "_client_id", "_draw", "_empty_wakes", "_functions", "_is_withdrawing", "_prefetch",
+        "_slept_at", "_timing", "_was_prompt", "_window", "deadline", "grabs", "outgoing", "state",
     )  # fmt: skip
 
     def __init__(
@@ -118,7 +119,8 @@ class Machine:
         # Grabs grow from 1 to `prefetch` as jobs come, so that a job which wakes
         # a hundred workers is not asked for by a hundred times `prefetch` grabs.
         self._window = 1
-        self._grabs = 0
+        #: How many GRABs wait for their answer.
+        self.grabs = 0
         #: What the job server was told.
         self._functions: set[bytes] = set()
         self._client_id: bytes | None = None
@@ -157,7 +159,7 @@ class Machine:
         if new and self.state is ASLEEP:
             self._enter(AWAKE, now)  # a CAN_DO wakes nobody
         gone = self._functions.difference(functions)
-        unused = set() if self._grabs else gone.difference(in_hand)
+        unused = set() if self.grabs else gone.difference(in_hand)
         self._withdraw(unused)
         self._is_withdrawing = len(unused) < len(gone)
         return not self._is_withdrawing
@@ -181,18 +183,13 @@ class Machine:
     def wanted_grabs(self) -> int:
         """How many GRABs may go out now."""
         if (self.state is AWAKE or self.state is GRABBING) and not self._is_withdrawing:
-            return self._window - self._grabs
+            return self._window - self.grabs
         return 0
-
-    @property
-    def pending_grabs(self) -> int:
-        """How many GRABs wait for their answer."""
-        return self._grabs
 
     def grab(self, count: int, now: float) -> None:
         """Ask for `count` jobs; at most `wanted_grabs`."""
         self.outgoing += _GRAB * count
-        self._grabs += count
+        self.grabs += count
         self.state = GRABBING
         self.deadline = now + self._timing.grab_timeout
 
@@ -202,10 +199,11 @@ class Machine:
         Raises:
             ProtocolError: the job server may not send this now.
         """
-        command = packet.command
-        if command is _C.JOB_ASSIGN_UNIQ and self.state is GRABBING:
+        command = packet[0]
+        if command is _ASSIGN and self.state is GRABBING:
             self._answered(AWAKE, now)
-            self._window = min(self._window * 2, self._prefetch)
+            if self._window < self._prefetch:
+                self._window = min(self._window * 2, self._prefetch)
             self._empty_wakes = 0
             return packet
         if command is _C.ERROR:
@@ -260,8 +258,8 @@ class Machine:
             self._enter(LEAVING, now)
 
     def _answered(self, following: State, now: float) -> None:
-        self._grabs -= 1
-        if self._grabs:
+        self.grabs -= 1
+        if self.grabs:
             self.deadline = now + self._timing.grab_timeout
         else:
             self._enter(following, now)

@@ -106,6 +106,8 @@ class GearmanWorker(JobUpdates):
         self._is_stale = False
         self._is_stopping = False
         self._is_quiet = False
+        #: How many short jobs have ended since the last GRABs.
+        self._free_slots = 0
         if client_id is not None:
             self.set_client_id(client_id)
 
@@ -267,6 +269,7 @@ class GearmanWorker(JobUpdates):
             self._is_stale = True
 
     def _hand_out_grabs(self, hub: Hub, now: float) -> None:
+        self._free_slots = 0
         if not (self._is_stopping or self._is_quiet):
             hub.hand_out_grabs(now)
         hub.flush(now)
@@ -303,17 +306,21 @@ class GearmanWorker(JobUpdates):
             self._finish(job, Command.WORK_FAIL)
 
     def _send_results(self, hub: Hub, job: GearmanJob, now: float, *, is_short: bool) -> None:
-        """Send the final packet and the next GRAB, in one write."""
+        """Send the final packet and the next GRAB, in one write.
+
+        While short jobs of the same job server wait here, the kernel may gather
+        results, and GRABs go out when half of the slots are free.
+        """
         link: Link = job.connection
         if link.machine is None:
             return
         link.machine.finished_job(now)
         if is_short and hub.hand and hub.hand[0].connection is link:
-            if link.machine.wanted_grabs and not (self._is_quiet or self._is_stopping):
-                link.machine.grab(1, now)
-            link.flush(now, more_follows=True)
-        else:
-            self._hand_out_grabs(hub, now)
+            self._free_slots += 1
+            if 2 * self._free_slots < self._prefetch:
+                link.flush(now, more_follows=True)
+                return
+        self._hand_out_grabs(hub, now)
 
     def _open(self) -> Hub:
         if self._hub is not None:

@@ -55,7 +55,7 @@ class Conversation:
         if self.machine.state is PROBING:
             self.hears(PROBE)
         self.grabs()
-        self.hears(*[NO_JOB] * self.machine.pending_grabs)
+        self.hears(*[NO_JOB] * self.machine.grabs)
         assert self.machine.state is ASLEEP
         self.said()
 

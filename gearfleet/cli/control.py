@@ -136,4 +136,4 @@ def _servers(args: argparse.Namespace) -> tuple[str, ...]:
     if not args.url and (pasted := servers_in(_configuration(args))):
         return pasted
     settings = load_project(args).settings
-    return settings.servers if settings.has_origin else ()
+    return settings.servers_of_workers if settings.has_origin else ()

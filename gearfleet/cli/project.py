@@ -94,7 +94,7 @@ def _with_command_line(project: Project, args: argparse.Namespace) -> Project:
     told = dict(settings.rendered_environment)
     if servers := getattr(args, "servers", None):
         checked = config.check_servers(config.split_list(servers), "--servers")
-        settings = replace(settings, servers=checked)
+        settings = replace(settings, servers=checked, worker_servers=())
         told["GEARFLEET_SERVERS"] = servers
     if named := getattr(args, "app", None):
         known = {name: app for app in apps for name in (app.name, app.label)}

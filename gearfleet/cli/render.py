@@ -157,9 +157,10 @@ def supervisor_conf(args: argparse.Namespace, output: Output) -> int:
     from gearfleet.supervisor.paste import sections
 
     settings = load_project(args).settings
-    text = sections(servers=settings.servers, run_dir=settings.run_dir)
+    servers = settings.servers_of_workers
+    text = sections(servers=servers, run_dir=settings.run_dir)
     if output.json:
-        output.data({"servers": settings.servers, "run_dir": str(settings.run_dir)})
+        output.data({"servers": servers, "run_dir": str(settings.run_dir)})
     else:
         output.document(text)
     return 0

@@ -1,5 +1,7 @@
 """The names of the projects that gearfleet carries on from; thin aliases, nothing else."""
 
+from gearfleet.compat.client import GearmanClient
 from gearfleet.compat.decorators import GearmanTask, gearman_job, gearman_task
+from gearfleet.compat.worker import GearmanWorker
 
-__all__ = ["GearmanTask", "gearman_job", "gearman_task"]
+__all__ = ["GearmanClient", "GearmanTask", "GearmanWorker", "gearman_job", "gearman_task"]

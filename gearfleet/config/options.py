@@ -118,6 +118,12 @@ def stop_signal(value: object) -> str:
     return str(value)
 
 
+def send_failure(value: object) -> str:
+    if value not in ("raise", "run"):
+        raise BadValue('"raise" or "run"')
+    return str(value)
+
+
 def name(value: object) -> str:
     """Accept a name of a program, group or fleet; Supervisor breaks on others."""
     shown = value if isinstance(value, str) else ""

@@ -132,6 +132,14 @@ def _seconds(value: object, path: str) -> float:
     return checked(options.seconds, value, path)
 
 
+def _boolean(value: object, path: str) -> bool:
+    return checked(options.boolean, value, path)
+
+
+def _send_failure(value: object, path: str) -> str:
+    return checked(options.send_failure, value, path)
+
+
 def _hooks(value: object, path: str) -> dict[str, tuple[str, ...]]:
     table = _table(value, path)
     _refuse_unknown(table, [*HOOKS], f"{path}.")
@@ -144,5 +152,9 @@ _PLAIN: Mapping[str, Callable[[object, str], Any]] = {
     "prefix": _prefix,
     "hooks": _hooks,
     "client_timeout": _seconds,
+    "worker_servers": _servers,
+    "always_eager": _boolean,
+    "disabled": _boolean,
+    "send_failure": _send_failure,
 }
 _PATHS = ("root", "template_dir", "run_dir")

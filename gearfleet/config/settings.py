@@ -42,7 +42,12 @@ class Settings:
         servers: job servers, each ``host``, ``host:port`` or ``[v6]:port``.
         prefix: put before a task's name to make its function; a text or a callable.
         hooks: dotted paths of hooks, by the name of the hook.
+        worker_servers: job servers of the workers, where they are others than the clients'.
         client_timeout: seconds that a caller waits for a result by default.
+        always_eager: whether jobs run in the caller's process, at once, for tests and debugging.
+        disabled: whether jobs are logged and not run.
+        send_failure: what to do when no job server can be reached: ``raise`` or ``run``,
+            which runs a background job in the caller's process.
         template_dir: templates here are used before the built-in ones.
         run_dir: where the workers of this host keep what they tell about themselves.
         name: of the fleet, put before programs and groups; empty for none.
@@ -58,6 +63,10 @@ class Settings:
     prefix: str | Callable[[str], str] = ""
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     client_timeout: float = 60.0
+    worker_servers: tuple[str, ...] = ()
+    always_eager: bool = False
+    disabled: bool = False
+    send_failure: str = "raise"
     template_dir: Path | None = None
     run_dir: Path = field(default_factory=default_run_dir)
     name: str = ""
@@ -66,6 +75,11 @@ class Settings:
     root: Path = field(default_factory=Path.cwd)
     origin: str = DEFAULTS_ORIGIN
     rendered_environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def servers_of_workers(self) -> tuple[str, ...]:
+        """The job servers that the workers connect to."""
+        return self.worker_servers or self.servers
 
     @property
     def has_origin(self) -> bool:

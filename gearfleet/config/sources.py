@@ -120,6 +120,7 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
         changes["apps"] = split_list(apps)
     if servers := environ.get("GEARFLEET_SERVERS"):
         changes["servers"] = check_servers(split_list(servers), "GEARFLEET_SERVERS")
+        changes["worker_servers"] = ()
     if run_dir := environ.get("GEARFLEET_RUN_DIR"):
         changes["run_dir"] = Path(run_dir).absolute()
     if template_dir := environ.get("GEARFLEET_TEMPLATE_DIR"):

@@ -59,6 +59,11 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "poll_timeout": (int, float),
 }
 
+#: Those of python-gearman; they say nothing of what the caller wrote.
+_DEFAULTS: Mapping[str, object] = {
+    "background": False, "wait_until_complete": True, "max_retries": 0,
+}  # fmt: skip
+
 
 def refuse_misplaced(datum: Any, **options: Any) -> None:
     """Refuse ``submit_job("resize", 1, 2, 3)``, in which 2 and 3 became options.
@@ -70,7 +75,8 @@ def refuse_misplaced(datum: Any, **options: Any) -> None:
         kinds = _KINDS[name]
         is_bool = isinstance(value, bool) and bool not in kinds
         if value is not None and (is_bool or not isinstance(value, kinds)):
-            shown = ", ".join(repr(item) for item in (datum, *options.values()) if item is not None)
+            meant = [datum, *(item for key, item in options.items() if item != _DEFAULTS.get(key))]
+            shown = ", ".join(repr(item) for item in meant if item is not None)
             raise TypeError(
                 f"submit_job() takes {name}={value!r} for one of its own options; give the "
                 f"arguments of the task as args=[{shown}] or by keyword"

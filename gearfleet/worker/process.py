@@ -206,7 +206,7 @@ class _TaskWorker(GearmanWorker):
 
     def __init__(self, settings: Settings, name: str) -> None:
         try:
-            super().__init__(settings.servers, client_id=name)
+            super().__init__(settings.servers_of_workers, client_id=name)
         except LocalProtocolError as error:
             raise ConfigError(f"Setting 'servers' of {settings.origin}: {error}") from error
 

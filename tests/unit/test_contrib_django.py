@@ -66,7 +66,8 @@ def test_hooks__the_database_comes_first() -> None:
     [
         ({"GEARMAN_SERVERS": ["a:1"]}, ("a:1",)),
         ({"GEARMAN_SERVERS": "a:1"}, ("a:1",)),
-        ({"GEARMAN_SERVERS": ["a:1"], "GEARMAN_WORKER_SERVERS": ["b:1"]}, ("b:1",)),
+        ({"GEARMAN_SERVERS": ["a:1"], "GEARMAN_WORKER_SERVERS": ["b:1"]}, ("a:1",)),
+        ({"GEARMAN_WORKER_SERVERS": ["b:1"]}, ("b:1",)),
         ({"GEARMAN_CLIENT_SERVERS": ("c",), "GEARMAN_WORKER_SERVERS": ["b:1"]}, ("c",)),
         ({"GEARMAN_SERVERS": ["a:1"], "GEARFLEET": {"SERVERS": ["d:1"]}}, ("d:1",)),
     ],

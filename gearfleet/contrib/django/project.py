@@ -15,12 +15,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.config import read_settings, with_environment
 from gearfleet.errors import ConfigError, WorkerModuleImportError
 from gearfleet.tasks import App, apps_of
+from gearfleet.tasks.naming import function_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,10 +32,17 @@ if TYPE_CHECKING:
 ORIGIN = "Django settings GEARFLEET"
 
 #: Where the originals keep the job servers; the first that is set counts.
-SERVERS = ("GEARMAN_CLIENT_SERVERS", "GEARMAN_WORKER_SERVERS", "GEARMAN_SERVERS")
+SERVERS = ("GEARMAN_CLIENT_SERVERS", "GEARMAN_SERVERS", "GEARMAN_WORKER_SERVERS")
+WORKER_SERVERS = ("GEARMAN_WORKER_SERVERS", "GEARMAN_SERVERS", "GEARMAN_CLIENT_SERVERS")
+
+#: Names of the originals for keys of ours whose values mean the same.
+SAME = {"ZTASKD_ALWAYS_EAGER": "always_eager", "ZTASKD_DISABLED": "disabled"}
+
+#: How the originals make functions of task names.
+NAMES = ("GEARMAN_JOB_NAME", "GEARMAN_CLIENT_NAMESPACE")
 
 #: All settings that `django_settings` reads.
-SETTINGS = frozenset({"GEARFLEET", "BASE_DIR", *SERVERS})
+SETTINGS = frozenset({"GEARFLEET", "BASE_DIR", *SERVERS, *SAME, *NAMES})
 
 #: As Django does around a request, so that a job never gets a connection that
 #: the database has closed meanwhile.
@@ -80,7 +89,7 @@ def read_django(
     if not isinstance(table, Mapping):
         raise ConfigError(f"{ORIGIN} must be a dict; it is {table!r}")
     root = Path(getattr(django, "BASE_DIR", None) or Path.cwd())
-    settings = read_settings(_with_servers(_lower(table), django), root=root, origin=ORIGIN)
+    settings = read_settings(_with_originals(_lower(table), django), root=root, origin=ORIGIN)
     settings = replace(
         settings,
         apps=settings.apps or tuple(app.name for app in installed),
@@ -101,11 +110,43 @@ def _installed() -> tuple[App, ...]:
     return tuple(App(name=one.name, label=one.label) for one in apps.get_app_configs())
 
 
-def _with_servers(table: dict[str, Any], django: object) -> dict[str, Any]:
-    for name in SERVERS:
-        if "servers" not in table and (servers := getattr(django, name, None)):
-            return {**table, "servers": [servers] if isinstance(servers, str) else servers}
-    return table
+def _with_originals(table: Any, django: object) -> dict[str, Any]:
+    """Return the table under which the originals' own settings lie."""
+    found = {key: getattr(django, name) for name, key in SAME.items() if hasattr(django, name)}
+    if "servers" not in table:
+        found |= _servers(django)
+    if (prefix := _prefix(django)) is not None:
+        found["prefix"] = prefix
+    return {**found, **table}
+
+
+def _servers(django: object) -> dict[str, Any]:
+    clients, workers = (_first(django, names) for names in (SERVERS, WORKER_SERVERS))
+    if not clients:
+        return {}
+    return {"servers": clients} if workers == clients else {
+        "servers": clients, "worker_servers": workers,
+    }  # fmt: skip
+
+
+def _first(django: object, names: Iterable[str]) -> Any:
+    found = next(filter(None, (getattr(django, name, None) for name in names)), None)
+    return [found] if isinstance(found, str) else found
+
+
+def _prefix(django: object) -> str | Callable[[str], str] | None:
+    """Return what GEARMAN_JOB_NAME and GEARMAN_CLIENT_NAMESPACE together make of a name."""
+    named = getattr(django, "GEARMAN_JOB_NAME", None)
+    space = getattr(django, "GEARMAN_CLIENT_NAMESPACE", None)
+    if not (callable(named) or named == "cwd"):
+        named = None  # as django-gearman has it: the names stay as they are
+    if not space:
+        return named
+    return partial(_in_namespace, named or "", str(space))
+
+
+def _in_namespace(inner: str | Callable[[str], str], space: str, name: str) -> str:
+    return f"{function_name(name, inner)}@{space}"
 
 
 def _with_database(hooks: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

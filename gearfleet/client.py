@@ -10,15 +10,18 @@ bytes out, to functions of other programs too, use `gearfleet.gearman.GearmanCli
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from gearfleet import config
+from gearfleet.errors import ServerUnavailable
 from gearfleet.gearman.client import GearmanClient
 from gearfleet.loops import PerLoop
 from gearfleet.outgoing import Outgoing, handles_of, unique_of
+from gearfleet.standins import Eager, stand_in_for
 from gearfleet.tasks import JobHandle, SubmitOptions, Task, TaskCall
 from gearfleet.tasks.forms import arguments_of, refuse_misplaced
 from gearfleet.tasks.naming import function_name
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from gearfleet.config import Settings
+    from gearfleet.tasks import Submitter
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +53,7 @@ class Client:
         self.settings = settings or config.current()
         self._gearman = GearmanClient(self.settings.servers)
         self._loops = PerLoop(self.settings.servers)
+        self._stand_in = stand_in_for(self.settings)
 
     @overload
     def submit(
@@ -118,6 +125,8 @@ class Client:
         Example:
             client.submit_many(resize.call(image_id) for image_id in ids)
         """
+        if self._stand_in is not None:
+            return self._stand_in.enqueue_many(calls)
         batch = [self._prepare(*call, waits=False) for call in calls]
         limit = self.settings.client_timeout if timeout is None else timeout
         requests = self._gearman.submit_multiple_requests(
@@ -192,6 +201,8 @@ class Client:
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> Any:
         """Submit a job of the task called `name` and return its result; see `submit`."""
+        if self._stand_in is not None:
+            return self._stand_in.run(name, args, kwargs, options)
         outgoing = self._prepare(name, args, kwargs, options, waits=True)
         return outgoing.result(self._gearman.submit_job(**outgoing.arguments()))
 
@@ -199,8 +210,13 @@ class Client:
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> JobHandle:
         """Submit a job of the task called `name` in the background; see `delay`."""
+        if self._stand_in is not None:
+            return self._stand_in.enqueue(name, args, kwargs, options)
         outgoing = self._prepare(name, args, kwargs, options, waits=False)
-        return outgoing.handle(self._gearman.submit_job(**outgoing.arguments()))
+        try:
+            return outgoing.handle(self._gearman.submit_job(**outgoing.arguments()))
+        except ServerUnavailable as error:
+            return self._instead(error, name).enqueue(name, args, kwargs, options)
 
     def enqueue_many(self, calls: Iterable[TaskCall]) -> list[JobHandle]:
         """Submit many jobs in the background; see `submit_many`."""
@@ -210,6 +226,8 @@ class Client:
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> Any:
         """Do what `run` does, and let the event loop go on meanwhile."""
+        if self._stand_in is not None:
+            return await self._stand_in.arun(name, args, kwargs, options)
         outgoing = self._prepare(name, args, kwargs, options, waits=True)
         gearman = await self._loops.client()
         return outgoing.result(await gearman.submit_job(**outgoing.arguments()))
@@ -218,9 +236,14 @@ class Client:
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> JobHandle:
         """Do what `enqueue` does, and let the event loop go on meanwhile."""
+        if self._stand_in is not None:
+            return await self._stand_in.aenqueue(name, args, kwargs, options)
         outgoing = self._prepare(name, args, kwargs, options, waits=False)
         gearman = await self._loops.client()
-        return outgoing.handle(await gearman.submit_job(**outgoing.arguments()))
+        try:
+            return outgoing.handle(await gearman.submit_job(**outgoing.arguments()))
+        except ServerUnavailable as error:
+            return await self._instead(error, name).aenqueue(name, args, kwargs, options)
 
     def close(self) -> None:
         """Close the connections; the next job opens new ones.
@@ -232,6 +255,18 @@ class Client:
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         await self._loops.close()
+
+    def _instead(self, error: ServerUnavailable, name: str) -> Submitter:
+        """Return what runs a job that no job server could be given, if the settings want that."""
+        if self.settings.send_failure != "run":
+            raise error
+        logger.error(
+            "A job of %s runs in this process, because it could not be submitted: %s",
+            name,
+            error,
+            extra={"action": "submit_failed", "task": name},
+        )
+        return Eager(self.settings)
 
     def _prepare(
         self,

@@ -3,5 +3,6 @@
 from gearfleet.compat.client import GearmanClient
 from gearfleet.compat.decorators import GearmanTask, gearman_job, gearman_task
 from gearfleet.compat.worker import GearmanWorker
+from gearfleet.compat.ztask import task
 
-__all__ = ["GearmanClient", "GearmanTask", "GearmanWorker", "gearman_job", "gearman_task"]
+__all__ = ["GearmanClient", "GearmanTask", "GearmanWorker", "gearman_job", "gearman_task", "task"]

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from gearfleet import errors
 from gearfleet.gearman.link import Link
+from gearfleet.gearman.machine import NEVER
+from gearfleet.gearman.selector import Selector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +46,7 @@ class Hub:
         prefetch: int,
         timing: Timing,
         connect_timeout: float,
-        selector_class: type[selectors.BaseSelector] = selectors.DefaultSelector,
+        selector_class: type[selectors.BaseSelector] = Selector,
     ) -> None:
         #: Jobs that have not begun, the oldest first.
         self.hand: deque[GearmanJob] = deque()
@@ -63,7 +65,8 @@ class Hub:
     @property
     def deadline(self) -> float:
         """When one of the links has something to do."""
-        return min([link.deadline for link in self.links])
+        links = self.links
+        return links[0].deadline if len(links) == 1 else min([link.deadline for link in links])
 
     def renew(self, addresses: Iterable[Address], now: float) -> bool:
         """Tell what has changed in the registration; return whether everybody knows all of it."""
@@ -82,7 +85,8 @@ class Hub:
         """Wait at most `timeout` seconds, read and write; return whether something happened."""
         if self.hand:
             timeout = min(timeout, STALL)
-        ready = self._selector.select(max(0.0, timeout))
+        until = self.deadline - time.monotonic()
+        ready = self._selector.select(max(0.0, min(timeout, until)))
         now = time.monotonic()
         for key, mask in ready:
             key.data(mask, now)
@@ -138,7 +142,7 @@ class Hub:
         while any(link.is_open for link in self.links):
             for link in self.links:
                 link.flush(now)
-            self.poll(max(0.0, self.deadline - time.monotonic()))
+            self.poll(NEVER)
             now = time.monotonic()
 
     def close(self) -> None:

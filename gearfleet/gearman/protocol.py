@@ -309,11 +309,13 @@ class PacketReader:
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Add received bytes."""
+        if type(data) is not bytes:
+            data = bytes(data)
         if self._offset == len(self._data) and not self._chunks:
-            self._data = bytes(data)
+            self._data = data
             self._offset = 0
         else:
-            self._chunks.append(bytes(data))
+            self._chunks.append(data)
             self._later_bytes += len(data)
 
     @property
@@ -342,8 +344,9 @@ class PacketReader:
         while True:
             data, start = self._data, self._offset
             begin = start + HEADER_BYTES
-            if len(data) < begin:
-                if start == len(data) and not self._chunks:
+            available = len(data)
+            if available < begin:
+                if start == available and not self._chunks:
                     return
                 if self._has(HEADER_BYTES):
                     continue
@@ -354,7 +357,7 @@ class PacketReader:
             if known is None or magic != self._magic or size > self._max_body:
                 raise self._refusal(magic, number, size)
             end = begin + size
-            if len(data) < end:
+            if available < end:
                 if self._has(HEADER_BYTES + size):
                     continue
                 return

@@ -142,8 +142,8 @@ class JobUpdates(GearmanConnectionManager):
     def _finish(self, job: GearmanJob, command: Command, *data: bytes) -> None:
         """Queue the one final packet of a job."""
         if self._queue(job, command, *data):
-            job.connection.jobs.discard(job)
             job.is_finished = True
+            job.connection.jobs.discard(job)
 
     def _update(self, job: GearmanJob, command: Command, *args: bytes, limit: float | None) -> None:
         if self._queue(job, command, *args):

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import selectors
 import sys
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,9 +34,11 @@ from gearfleet.gearman.jobs import to_bytes, to_text
 from gearfleet.gearman.limits import either
 from gearfleet.gearman.machine import Timing
 from gearfleet.gearman.protocol import Command, check_function_name, encode
+from gearfleet.gearman.selector import Selector
 from gearfleet.gearman.updates import JobUpdates
 
 if TYPE_CHECKING:
+    import selectors
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
@@ -65,7 +66,7 @@ class GearmanWorker(JobUpdates):
 
     #: Makes the selector that the loop waits with; for green threads for instance
     #: `selectors.SelectSelector`.
-    selector_class: ClassVar[type[selectors.BaseSelector]] = selectors.DefaultSelector
+    selector_class: ClassVar[type[selectors.BaseSelector]] = Selector
 
     def __init__(
         self,
@@ -106,6 +107,8 @@ class GearmanWorker(JobUpdates):
         self._is_stale = False
         self._is_stopping = False
         self._is_quiet = False
+        #: Whether something has happened since GRABs, and what else waits, were last sent.
+        self._is_behind = True
         #: How many short jobs have ended since the last GRABs.
         self._free_slots = 0
         if client_id is not None:
@@ -253,23 +256,26 @@ class GearmanWorker(JobUpdates):
 
     def _step(self, hub: Hub, poll_timeout: float) -> bool:
         """Wait for something, do it; return whether to go on."""
-        now = time.monotonic()
         if self._is_stale:
-            self._renew_registration(hub, now)
-        self._hand_out_grabs(hub, now)
-        any_activity = hub.poll(min(hub.deadline - now, poll_timeout))
-        going_on = self._run_jobs(hub)
+            self._renew_registration(hub, time.monotonic())
+        if self._is_behind:
+            self._hand_out_grabs(hub, time.monotonic())
+        any_activity = hub.poll(poll_timeout)
+        self._is_behind = True
+        going_on = self._run_jobs(hub) if hub.hand else True
         if self._raise_unavailable and not self._is_stopping:
             hub.check_available()
         return self.after_poll(any_activity) and going_on and not self._is_stopping
 
     def _renew_registration(self, hub: Hub, now: float) -> None:
         self._is_stale = False
+        self._is_behind = True
         if not hub.renew(self.addresses, now):
             self._is_stale = True
 
     def _hand_out_grabs(self, hub: Hub, now: float) -> None:
         self._free_slots = 0
+        self._is_behind = False
         if not (self._is_stopping or self._is_quiet):
             hub.hand_out_grabs(now)
         hub.flush(now)

@@ -254,7 +254,9 @@ class Channel:
 
     def _look_before_writing(self, now: float) -> None:
         """Notice a connection that ended while nobody read, as long as nothing is written."""
-        if now > self._connection.heard_at + _FRESH and self._reading.acquire(False):
+        if self.lost is None and now <= self._connection.heard_at + _FRESH:
+            return
+        if self._reading.acquire(False):
             try:
                 while self.lost is None and self._connection.has_input():
                     self._read_once(0)

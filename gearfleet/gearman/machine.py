@@ -36,8 +36,8 @@ NEVER = float("inf")
 
 _C = Command
 _GRAB = encode(_C.GRAB_JOB_UNIQ)
-# Named once: an enum's attribute costs a call in Python 3.11.
-_ASSIGN = _C.JOB_ASSIGN_UNIQ
+# An enum's attribute costs a fifth of a microsecond in Python 3.11, so those of every job are named once.
+_ASSIGN, _NO_JOB, _NOOP = _C.JOB_ASSIGN_UNIQ, _C.NO_JOB, _C.NOOP
 _PRE_SLEEP = encode(_C.PRE_SLEEP)
 _PROBE = b"gearfleet probe"
 _LEAVE = b"gearfleet leave"
@@ -206,14 +206,14 @@ class Machine:
                 self._window = min(self._window * 2, self._prefetch)
             self._empty_wakes = 0
             return packet
-        if command is _C.ERROR:
-            return None
         following = RECEIVED[self.state].get(command)
         if following is None:
+            if command is _C.ERROR:
+                return None
             raise errors.ProtocolError(f"{command.name} came while the worker {self.state.value}")
-        if command is _C.NO_JOB:
+        if command is _NO_JOB:
             self._no_job(following, now)
-        elif command is _C.NOOP:
+        elif command is _NOOP:
             self._noop(following, now)
         elif command is _C.ECHO_RES and packet.args[0] == self._echo_data:
             self._enter(following, now)

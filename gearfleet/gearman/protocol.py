@@ -204,6 +204,8 @@ _SHAPES = {
     for command, names in ARGUMENTS.items()
     if command not in NEVER_SENT
 }
+#: An enum's attribute costs a fifth of a microsecond in Python 3.11.
+_SET_CLIENT_ID = Command.SET_CLIENT_ID
 #: Names that are no longer than this together are within the limit of each.
 _SHORT = min(_LIMITS.values())
 
@@ -229,7 +231,7 @@ def encode(command: Command, *args: bytes, response: bool = False) -> bytes:
         _check_lengths(command, args, limits, size)
     if function_at is not None:
         check_function_name(args[function_at])
-    elif command is Command.SET_CLIENT_ID and len(args[0].split()) != 1:
+    elif command is _SET_CLIENT_ID and len(args[0].split()) != 1:
         raise LocalProtocolError(f"A client id is one word without white space, got {args[0]!r}")
     # Each NUL before the data has to be one of our separators.
     if count and body.count(0, 0, names_end) != count - 1:

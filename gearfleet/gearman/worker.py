@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_WORK_COMPLETE = Command.WORK_COMPLETE
 POLL_TIMEOUT = 60.0
 #: After a job that was so short the result may wait for the next one of the same job server.
 _SHORT_JOB = 0.001
@@ -251,7 +252,7 @@ class GearmanWorker(JobUpdates):
 
     def on_job_complete(self, current_job: GearmanJob, job_result: Any) -> bool:
         """Send the result of a job."""
-        self._finish(current_job, Command.WORK_COMPLETE, self._encode(job_result))
+        self._finish(current_job, _WORK_COMPLETE, self._encode(job_result))
         return True
 
     def _step(self, hub: Hub, poll_timeout: float) -> bool:

@@ -14,7 +14,7 @@ import logging
 import time
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
 from gearfleet import config
 from gearfleet.errors import ServerUnavailable
@@ -22,7 +22,7 @@ from gearfleet.gearman.client import GearmanClient
 from gearfleet.loops import PerLoop
 from gearfleet.outgoing import Outgoing, handles_of, unique_of
 from gearfleet.standins import Eager, stand_in_for
-from gearfleet.tasks import JobHandle, SubmitOptions, Task, TaskCall
+from gearfleet.tasks import JobHandle, SubmitOptions, Task, TaskCall, submission
 from gearfleet.tasks.forms import arguments_of, refuse_misplaced
 from gearfleet.tasks.naming import function_name
 from gearfleet.tasks.payload import Meta, encode_call
@@ -53,7 +53,7 @@ class Client:
         self.settings = settings or config.current()
         self._gearman = GearmanClient(self.settings.servers)
         self._loops = PerLoop(self.settings.servers)
-        self._stand_in = stand_in_for(self.settings)
+        self._inline = stand_in_for(self.settings)
 
     @overload
     def submit(
@@ -125,8 +125,8 @@ class Client:
         Example:
             client.submit_many(resize.call(image_id) for image_id in ids)
         """
-        if self._stand_in is not None:
-            return self._stand_in.enqueue_many(calls)
+        if (stand_in := self._stand_in()) is not None:
+            return stand_in.enqueue_many(calls)
         batch = [self._prepare(*call, waits=False) for call in calls]
         limit = self.settings.client_timeout if timeout is None else timeout
         requests = self._gearman.submit_multiple_requests(
@@ -201,8 +201,8 @@ class Client:
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> Any:
         """Submit a job of the task called `name` and return its result; see `submit`."""
-        if self._stand_in is not None:
-            return self._stand_in.run(name, args, kwargs, options)
+        if (stand_in := self._stand_in()) is not None:
+            return stand_in.run(name, args, kwargs, options)
         outgoing = self._prepare(name, args, kwargs, options, waits=True)
         return outgoing.result(self._gearman.submit_job(**outgoing.arguments()))
 
@@ -210,8 +210,8 @@ class Client:
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> JobHandle:
         """Submit a job of the task called `name` in the background; see `delay`."""
-        if self._stand_in is not None:
-            return self._stand_in.enqueue(name, args, kwargs, options)
+        if (stand_in := self._stand_in()) is not None:
+            return stand_in.enqueue(name, args, kwargs, options)
         outgoing = self._prepare(name, args, kwargs, options, waits=False)
         try:
             return outgoing.handle(self._gearman.submit_job(**outgoing.arguments()))
@@ -226,8 +226,8 @@ class Client:
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> Any:
         """Do what `run` does, and let the event loop go on meanwhile."""
-        if self._stand_in is not None:
-            return await self._stand_in.arun(name, args, kwargs, options)
+        if (stand_in := self._stand_in()) is not None:
+            return await stand_in.arun(name, args, kwargs, options)
         outgoing = self._prepare(name, args, kwargs, options, waits=True)
         gearman = await self._loops.client()
         return outgoing.result(await gearman.submit_job(**outgoing.arguments()))
@@ -236,8 +236,8 @@ class Client:
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> JobHandle:
         """Do what `enqueue` does, and let the event loop go on meanwhile."""
-        if self._stand_in is not None:
-            return await self._stand_in.aenqueue(name, args, kwargs, options)
+        if (stand_in := self._stand_in()) is not None:
+            return await stand_in.aenqueue(name, args, kwargs, options)
         outgoing = self._prepare(name, args, kwargs, options, waits=False)
         gearman = await self._loops.client()
         try:
@@ -252,9 +252,19 @@ class Client:
         """
         self._gearman.close()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self.close()
+
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         await self._loops.close()
+
+    def _stand_in(self) -> Submitter | None:
+        """Return what the settings, or the fixtures of a test, put in this client's place."""
+        return submission.stand_in() or self._inline
 
     def _instead(self, error: ServerUnavailable, name: str) -> Submitter:
         """Return what runs a job that no job server could be given, if the settings want that."""
@@ -344,4 +354,12 @@ def default_client() -> Client:
     return _default
 
 
-__all__ = ["Client", "JobHandle", "SubmitOptions", "default_client"]
+def close_default_client() -> None:
+    """Close the connections of this process's client, as a test does at its end."""
+    global _default
+    closing, _default = _default, None
+    if closing is not None:
+        closing.close()
+
+
+__all__ = ["Client", "JobHandle", "SubmitOptions", "close_default_client", "default_client"]

@@ -3,7 +3,7 @@
 from gearfleet.config.options import DEFAULTS, OPTIONS, Option, Value
 from gearfleet.config.reader import HOOKS, check_servers, read_settings
 from gearfleet.config.settings import DEFAULT_SERVERS, Host, Layers, Options, Settings
-from gearfleet.config.sources import current, load, split_list, use, with_environment
+from gearfleet.config.sources import current, load, split_list, use, using, with_environment
 
 __all__ = [
     "DEFAULTS",
@@ -22,5 +22,6 @@ __all__ = [
     "read_settings",
     "split_list",
     "use",
+    "using",
     "with_environment",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from gearfleet.config.settings import Settings
 from gearfleet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 FILE = "gearfleet.toml"
 
@@ -40,6 +41,18 @@ def use(settings: Settings | Callable[[], Settings] | None) -> None:
     global _current, _provider  # noqa: PLW0603 - one process has one project
     _provider = settings if callable(settings) else None
     _current = settings if isinstance(settings, Settings) else None
+
+
+@contextmanager
+def using(settings: Settings) -> Iterator[None]:
+    """Make `settings` those of this process inside the block, as a test wants."""
+    global _current, _provider
+    before = _current, _provider
+    use(settings)
+    try:
+        yield
+    finally:
+        _current, _provider = before
 
 
 def load(

@@ -47,10 +47,14 @@ def declared_within(package: str) -> tuple[Task[Any, Any], ...]:
     return tuple(task for name in inside for task in declared_in(name))
 
 
+def declared_anywhere() -> tuple[Task[Any, Any], ...]:
+    """Return the tasks of every module that was imported."""
+    return tuple(task for module in tuple(_executions) for task in declared_in(module))
+
+
 def find(name: str) -> Task[Any, Any] | None:
     """Return the task called `name` among those of the modules that were imported."""
-    tasks = (task for module in tuple(_executions) for task in declared_in(module))
-    return next((task for task in tasks if task.name == name), None)
+    return next((task for task in declared_anywhere() if task.name == name), None)
 
 
 def _spec(module: str) -> object:

@@ -169,6 +169,11 @@ def submitter() -> Submitter:
     return cast("Submitter", import_module("gearfleet.client").default_client())
 
 
+def stand_in() -> Submitter | None:
+    """Return the submitter that is bound if it stands in for clients too, not only for tasks."""
+    return _bound if getattr(_bound, "stands_in_for_clients", False) else None
+
+
 @contextmanager
 def bind(replacement: Submitter) -> Iterator[None]:
     """Let `replacement` submit the jobs of all tasks inside the block, in all threads."""

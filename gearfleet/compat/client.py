@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gearfleet import config
 from gearfleet.client import Client
 from gearfleet.compat.requests import GearmanJobRequest, TypedEncoder
+from gearfleet.errors import JobFailed
 from gearfleet.gearman import GearmanClient as BytesClient
-from gearfleet.gearman.jobs import PRIORITY_HIGH, PRIORITY_NONE
+from gearfleet.gearman.jobs import PRIORITY_HIGH, PRIORITY_NONE, to_bytes
 from gearfleet.tasks import SubmitOptions, Task
 from gearfleet.tasks.forms import arguments_of, refuse_misplaced
+from gearfleet.tasks.payload import encode_value
 
 if TYPE_CHECKING:
     from gearfleet.gearman.addresses import AddressLike
     from gearfleet.outgoing import Outgoing
+    from gearfleet.tasks import Submitter
 
 
 class GearmanClient(BytesClient):
@@ -78,6 +81,8 @@ class GearmanClient(BytesClient):
             poll_timeout=poll_timeout,
         )
         data = self.parse_data(orig_data, args, kwargs, *arguments, **keywords)
+        if (stand_in := self._calls._stand_in()) is not None:
+            return self._answered(stand_in, task, data, background=bool(background))
         outgoing = self._outgoing(task, data, unique, background=bool(background))
         request = super().submit_job(
             outgoing.function,
@@ -135,6 +140,28 @@ class GearmanClient(BytesClient):
         jobs = [self._job(dict(job), background=background) for job in jobs_to_submit]
         return super().submit_multiple_jobs(jobs, background, *args, **kwargs)
 
+    def _answered(
+        self,
+        stand_in: Submitter,
+        task: Task[..., Any] | str,
+        data: Mapping[str, Any],
+        *,
+        background: bool,
+    ) -> GearmanJobRequest:
+        """Return the request of a job that `stand_in` has taken instead of a job server."""
+        name = task if isinstance(task, str) else task.name
+        request = self._new_request(name, b"", None, None, background=background, max_retries=0)
+        assert isinstance(request, GearmanJobRequest)
+        call = (name, data["args"], data["kwargs"], SubmitOptions())
+        if background:
+            request.mark_created(to_bytes(stand_in.enqueue(*call).server))
+            return request
+        try:
+            request.mark_complete(encode_value(stand_in.run(*call)))
+        except JobFailed as error:
+            request.mark_failed(exception=to_bytes(str(error)))
+        return request
+
     def _job(self, job: dict[str, Any], *, background: bool) -> dict[str, Any]:
         data = job.get("data")
         if not (isinstance(data, Mapping) and data.keys() == {"args", "kwargs"}):
@@ -157,3 +184,20 @@ class GearmanClient(BytesClient):
         return self._calls._prepare(
             name, data["args"], data["kwargs"], options, waits=not background
         )
+
+
+def submit_job(
+    task_name: Task[..., Any] | str,
+    data: Any = None,
+    client: GearmanClient | None = None,
+    **options: Any,
+) -> GearmanJobRequest:
+    """Submit a job as django-gearman-commands does: in the background unless `options` say otherwise.
+
+    `options` are those of `GearmanClient.submit_job`.
+    """
+    chosen: dict[str, Any] = {"background": True, "wait_until_complete": False, **options}
+    if client is not None:
+        return client.submit_job(task_name, data, **chosen)
+    with GearmanClient() as fresh:
+        return fresh.submit_job(task_name, data, **chosen)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gearfleet import Client, JobHandle, config
-from gearfleet.compat import task
+from gearfleet.compat import GearmanClient, task
 from gearfleet.config import Settings
 from gearfleet.contrib.django.project import read_django
 from gearfleet.errors import (
@@ -260,3 +260,17 @@ def test_z19__a_foreground_job_raises_all_the_same(unreachable: Settings) -> Non
 def test_z19__the_setting_is_checked() -> None:
     with pytest.raises(ConfigError, match=r'send_failure.*"raise" or "run"'):
         read(GEARFLEET={"SEND_FAILURE": "log"})
+
+
+def test_z13__the_client_of_compat_too(eager: Client) -> None:
+    config.use(eager.settings)
+    try:
+        client = GearmanClient()
+        assert client.submit_job(print_this.task, "a", times=2).result == "aa"
+        assert client.dispatch_background_task(print_this.task, "b").complete
+        failed = client.submit_job(breaks, "shelf")
+    finally:
+        config.use(None)
+    assert ran == ["a", "b"]
+    assert failed.state == "FAILED"
+    assert b"shelf" in failed.exception

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
@@ -20,7 +19,7 @@ from gearfleet import config
 from gearfleet.errors import ServerUnavailable
 from gearfleet.gearman.client import GearmanClient
 from gearfleet.loops import PerLoop
-from gearfleet.outgoing import Outgoing, handles_of, unique_of
+from gearfleet.outgoing import Outgoing, handles_of, new_id, unique_of
 from gearfleet.standins import Eager, stand_in_for
 from gearfleet.tasks import JobHandle, SubmitOptions, Task, TaskCall, submission
 from gearfleet.tasks.forms import arguments_of, refuse_misplaced
@@ -293,7 +292,7 @@ class Client:
             raise ValueError(
                 f"A job of {name} for later runs in the background: use delay(), after() or at()"
             )
-        meta = Meta(id=uuid.uuid4().hex, enqueued_at=now, waits=waits)
+        meta = Meta(id=new_id(), enqueued_at=now, waits=waits)
         timeout = self.settings.client_timeout if options.timeout is None else options.timeout
         return Outgoing(
             function=function_name(name, self.settings.prefix),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gearfleet.errors import (
     BatchFailed,
@@ -42,8 +43,8 @@ _GEARMAN_PRIORITIES = {"high": PRIORITY_HIGH, "normal": PRIORITY_NONE, "low": PR
 _UNORDERED = frozenset({"set", "frozenset", "dict"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+# One is made for every job; a NamedTuple takes a third of a frozen dataclass's time.
+class Outgoing(NamedTuple):
     """One job to submit.
 
     Attributes:
@@ -129,6 +130,29 @@ class Outgoing:
         if request.connection_failed or isinstance(request.error, ServerError):
             return request.error
         return None
+
+
+class _Ids:
+    """Makes ids of jobs: a random start for each process, and a counter.
+
+    `uuid.uuid4` takes a system call for each of them.
+    """
+
+    def __init__(self) -> None:
+        self._restart()
+        os.register_at_fork(after_in_child=self._restart)
+
+    def _restart(self) -> None:
+        start = int.from_bytes(os.urandom(16))
+        # Room for the counter: the top bit is left clear, so that no id gets a 33rd digit.
+        self._numbers = itertools.count(start >> 1)
+
+    def __call__(self) -> str:
+        """Return an id that no other job has, 32 hexadecimal digits."""
+        return f"{next(self._numbers):032x}"
+
+
+new_id = _Ids()
 
 
 def handles_of(batch: Sequence[Outgoing], requests: Sequence[GearmanJobRequest]) -> list[JobHandle]:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import zlib
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import ConfigError
@@ -48,10 +48,20 @@ def function_name(task_name: str, prefix: str | Callable[[str], str] = "") -> st
     Raises:
         ConfigError: the result is no name that a job server takes.
     """
+    if callable(prefix) or prefix == "cwd":
+        return _checked(task_name, prefix)
+    return _checked_once(task_name, prefix)
+
+
+def _checked(task_name: str, prefix: str | Callable[[str], str]) -> str:
     function = prefix(task_name) if callable(prefix) else _prefixed(task_name, prefix)
     if problem := name_problem(function):
         raise ConfigError(f"Setting 'prefix' makes {function!r} of task '{task_name}': {problem}")
     return function
+
+
+# Every submit asks for it; a callable's answer may change.
+_checked_once = lru_cache(maxsize=4096)(_checked)
 
 
 def later_function(function: str) -> str:

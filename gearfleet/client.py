@@ -22,7 +22,7 @@ from gearfleet.loops import PerLoop
 from gearfleet.outgoing import Outgoing, handles_of, new_id, unique_of
 from gearfleet.standins import Eager, stand_in_for
 from gearfleet.tasks import JobHandle, SubmitOptions, Task, TaskCall, submission
-from gearfleet.tasks.forms import arguments_of, refuse_misplaced
+from gearfleet.tasks.forms import arguments_of, options_of, refuse_misplaced
 from gearfleet.tasks.naming import function_name
 from gearfleet.tasks.payload import Meta, encode_call
 
@@ -181,7 +181,7 @@ class Client:
             client.submit_job("shop.resize", id=7, background=True)
             client.submit_job("shop.resize", args=[7], kwargs={"unique": False}, unique=True)
         """
-        options = _merged(
+        options = options_of(
             keywords,
             unique=unique,
             priority=priority,
@@ -311,24 +311,6 @@ def _name(task: Task[..., Any] | str) -> str:
 
 def _options(task: Task[..., Any] | str) -> SubmitOptions:
     return _PLAIN if isinstance(task, str) else task.chosen
-
-
-def _merged(keywords: dict[str, Any], **positional: Any) -> dict[str, Any]:
-    """Return the options of `submit_job`, taken out of `keywords` where they stand there."""
-    merged = {}
-    for name, value in positional.items():
-        if name in keywords:
-            if value is not None:
-                raise TypeError(f"submit_job() got {name} twice, by position and by name")
-            value = keywords.pop(name)  # noqa: PLW2901
-        merged[name] = value
-    if "timeout" in keywords:
-        if merged["poll_timeout"] is not None:
-            raise TypeError("submit_job() takes poll_timeout or timeout, not both")
-        merged["poll_timeout"] = keywords.pop("timeout")
-    if "orig_data" in keywords:
-        keywords.setdefault("data", keywords.pop("orig_data"))
-    return merged
 
 
 def _with(options: SubmitOptions, given: Mapping[str, Any]) -> SubmitOptions:

@@ -83,3 +83,21 @@ def refuse_misplaced(datum: Any, **options: Any) -> None:
             )
     if (options.get("max_retries") or 0) < 0:
         raise ValueError(f"max_retries must be 0 or more; it is {options['max_retries']}")
+
+
+def options_of(keywords: dict[str, Any], **positional: Any) -> dict[str, Any]:
+    """Return the options of `submit_job`, taken out of `keywords` where they stand there."""
+    merged = {}
+    for name, value in positional.items():
+        if name in keywords:
+            if value is not None:
+                raise TypeError(f"submit_job() got {name} twice, by position and by name")
+            value = keywords.pop(name)  # noqa: PLW2901
+        merged[name] = value
+    if "timeout" in keywords:
+        if merged["poll_timeout"] is not None:
+            raise TypeError("submit_job() takes poll_timeout or timeout, not both")
+        merged["poll_timeout"] = keywords.pop("timeout")
+    if "orig_data" in keywords:
+        keywords.setdefault("data", keywords.pop("orig_data"))
+    return merged

@@ -53,6 +53,13 @@ def test_wheel__has_nothing_but_gearfleet(distributions: Distributions) -> None:
     assert tops == {"gearfleet"}
 
 
+def test_wheel__is_known_to_pytest(distributions: Distributions) -> None:
+    with ZipFile(distributions.wheel) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith("/entry_points.txt"))
+        points = wheel.read(name).decode()
+    assert "[pytest11]\ngearfleet = gearfleet.testing.plugin\n" in points
+
+
 def test_wheel__knows_its_licence_and_version(distributions: Distributions) -> None:
     from gearfleet import __version__
 

@@ -292,7 +292,7 @@ class Client:
             raise ValueError(
                 f"A job of {name} for later runs in the background: use delay(), after() or at()"
             )
-        meta = Meta(id=new_id(), enqueued_at=now, waits=waits)
+        meta = _meta(options, now, waits=waits)
         timeout = self.settings.client_timeout if options.timeout is None else options.timeout
         return Outgoing(
             function=function_name(name, self.settings.prefix),
@@ -311,6 +311,20 @@ def _name(task: Task[..., Any] | str) -> str:
 
 def _options(task: Task[..., Any] | str) -> SubmitOptions:
     return _PLAIN if isinstance(task, str) else task.chosen
+
+
+def _meta(options: SubmitOptions, now: float, *, waits: bool) -> Meta:
+    return Meta(
+        id=new_id(),
+        enqueued_at=now,
+        waits=waits,
+        expires=options.expires_at(now) if options.expires is not None else 0.0,
+        name=options.name,
+        group=options.group,
+        hook=options.hook,
+        save=options.save,
+        chain=options.chain,
+    )
 
 
 def _with(options: SubmitOptions, given: Mapping[str, Any]) -> SubmitOptions:

@@ -49,12 +49,35 @@ class Meta(NamedTuple):
         attempt: 1 for the first.
         enqueued_at: when the client submitted it, in seconds since the epoch.
         waits: whether the caller waits for the result.
+        expires: when a job that has not begun is dropped, in seconds since the epoch; 0 for never.
+        name: of the job, for people.
+        group: of jobs that it belongs to.
+        hook: dotted path of what is called when it has ended.
+        save: whether its result is stored; None as the settings say.
+        chain: what runs when it has succeeded.
     """
 
     id: str
     attempt: int = 1
     enqueued_at: float = 0.0
     waits: bool = False
+    expires: float = 0.0
+    name: str = ""
+    group: str = ""
+    hook: str = ""
+    save: bool | None = None
+    chain: tuple[Any, ...] = ()
+
+    def told(self) -> dict[str, Any]:
+        """Return what goes over the wire: what is not the default."""
+        told: dict[str, Any] = {"id": self.id}
+        for field, value in zip(self._fields[1:], self[1:], strict=True):
+            if value != _DEFAULTS[field]:
+                told[field] = value
+        return told
+
+
+_DEFAULTS: Mapping[str, Any] = Meta._field_defaults
 
 
 class Call(NamedTuple):
@@ -89,7 +112,7 @@ def _envelope(
         "kwargs": _at("kwargs", typed.write_object, kwargs, scalars),
     }
     if meta is not None:
-        envelope["meta"] = meta._asdict()
+        envelope["meta"] = meta.told()
     return envelope
 
 
@@ -197,6 +220,12 @@ _META_TYPES: Mapping[str, tuple[type, ...]] = {
     "attempt": (int,),
     "enqueued_at": (float, int),
     "waits": (bool,),
+    "expires": (float, int),
+    "name": (str,),
+    "group": (str,),
+    "hook": (str,),
+    "save": (bool, type(None)),
+    "chain": (list,),
 }
 
 
@@ -210,6 +239,8 @@ def _read_meta(table: Any) -> Meta | None:
     for key, item in known.items():
         if type(item) not in _META_TYPES[key]:
             _refuse(f"'meta' has a wrong {key!r}: {shown(item)}")
+    if "chain" in known:
+        known["chain"] = tuple(known["chain"])
     return Meta(**known)
 
 

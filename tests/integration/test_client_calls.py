@@ -234,3 +234,28 @@ def test_expires__counts_from_when_the_job_is_due() -> None:
     assert SubmitOptions(expires=60, after=30).expires_at(now) == now + 90
     moment = datetime(2030, 1, 1, tzinfo=UTC)
     assert SubmitOptions(expires=moment, after=30).expires_at(now) == moment.timestamp()
+
+
+def test_meta__carries_the_options(client: Client) -> None:
+    told: list[Any] = []
+
+    def note(job: GearmanJob) -> bytes:
+        told.append(decode_call(job.data).meta)
+        return b"null"
+
+    function = f"{client.settings.prefix}{add.name}"
+    worker = GearmanWorker(client.settings.servers)
+    worker.register_task(function, note)
+    begun = time.time()
+    options = add.options(
+        expires=60, name="first", group="g", hook="shop.tell", save=False, chain=(["f", [1]],)
+    )
+    options.delay(1)
+    add.delay(2)
+    with running(worker):
+        wait_for(lambda: len(told) == 2, "both jobs to run")
+    full, bare = told
+    assert (full.name, full.group, full.hook, full.save) == ("first", "g", "shop.tell", False)
+    assert full.chain == (["f", [1]],)
+    assert begun + 60 <= full.expires <= time.time() + 60
+    assert bare == (bare.id, 1, bare.enqueued_at, False, 0.0, "", "", "", None, ())

@@ -114,7 +114,10 @@ def test_value__arrives_equal_or_is_refused(value: Any) -> None:
 @given(st.lists(values, max_size=3), st.dictionaries(texts, values, max_size=3))
 @settings(deadline=None, max_examples=50)
 def test_call__arrives_equal_or_is_refused(args: list[Any], kwargs: dict[str, Any]) -> None:
-    meta = Meta(id="j", attempt=2, enqueued_at=1.5, waits=True)
+    meta = Meta(
+        id="j", attempt=2, enqueued_at=1.5, waits=True, expires=2.5, name="n", group="g",
+        hook="shop.tell", save=False, chain=(["shop.f", [1], {}],),
+    )  # fmt: skip
     try:
         call = decode_call(encode_call(args, kwargs, meta))
     except PayloadEncodeError:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 from gearfleet.tasks import apps_of, declarations, discover
-from gearfleet.tasks.naming import function_name
+from gearfleet.tasks.naming import function_name, later_function
 from gearfleet.worker import hooks
 from gearfleet.worker.executor import Executor
 from gearfleet.worker.process import _TaskWorker
@@ -34,11 +34,12 @@ class ThreadWorker:
     def __init__(self, settings: Settings) -> None:
         """Serve jobs of the job servers of `settings`."""
         self.tasks = _tasks(settings)
+        served = {**self.tasks, **{later_function(name): one for name, one in self.tasks.items()}}
         self._executor = Executor(
-            self.tasks, hooks=hooks.select("", settings.hooks), ladder=_NoLadder()
+            served, hooks=hooks.select("", settings.hooks), ladder=_NoLadder()
         )
         self._worker = _TaskWorker(settings, "gearfleet-test")
-        self._worker.answer_with(self._executor.execute, self.tasks)
+        self._worker.answer_with(self._executor.execute, served)
         self._thread = threading.Thread(target=self._serve, name="gearfleet-worker", daemon=True)
 
     def __enter__(self) -> Self:

@@ -55,7 +55,7 @@ class Project:
 
     def test(self, source: str) -> str:
         """Run pytest as its user would, and return what it says."""
-        head = "import asyncio, logging, pytest\nfrom gearfleet import Client\nfrom shop.tasks import *\nfrom shop.tasks import ran\n\n"
+        head = "import asyncio, time, pytest\nfrom gearfleet import Client\nfrom shop.tasks import *\nfrom shop.tasks import ran\n\n"
         (self.folder / "test_it.py").write_text(head + dedent(source))
         done = run(
             [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "gearfleet.testing.plugin"],
@@ -190,6 +190,13 @@ def test_job_server_and_worker__are_real(project: Project) -> None:
             with GearmanClient() as client:
                 assert client.submit_job("shop.double", 6).result == 12
 
+        def test_later(worker):
+            send_welcome.after(1, "late")
+            deadline = time.monotonic() + 30
+            while "late" not in ran and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert "late" in ran
+
         def test_server_alone(job_server):
             assert sign_up("eve").server == job_server.address
 
@@ -197,7 +204,7 @@ def test_job_server_and_worker__are_real(project: Project) -> None:
             assert sign_up("eve").server == job_server.address
         """
     )
-    assert "4 passed" in told, told
+    assert "5 passed" in told, told
 
 
 def test_plugin__imports_nothing_before_a_fixture_is_asked_for(project: Project) -> None:

@@ -7,10 +7,10 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 from gearfleet.tasks import apps_of, declarations, discover
-from gearfleet.tasks.naming import function_name, later_function
+from gearfleet.tasks.naming import function_name
 from gearfleet.worker import hooks
 from gearfleet.worker.executor import Executor
-from gearfleet.worker.process import _TaskWorker
+from gearfleet.worker.process import _TaskWorker, with_later
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -34,7 +34,7 @@ class ThreadWorker:
     def __init__(self, settings: Settings) -> None:
         """Serve jobs of the job servers of `settings`."""
         self.tasks = _tasks(settings)
-        served = {**self.tasks, **{later_function(name): one for name, one in self.tasks.items()}}
+        served = with_later(self.tasks)
         self._executor = Executor(
             served, hooks=hooks.select("", settings.hooks), ladder=_NoLadder()
         )

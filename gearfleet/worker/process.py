@@ -19,7 +19,7 @@ from gearfleet.errors import (
 from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
 from gearfleet.gearman.worker import GearmanWorker
 from gearfleet.tasks.failure import encode_failure
-from gearfleet.tasks.naming import function_name
+from gearfleet.tasks.naming import function_name, later_function
 from gearfleet.worker import hooks
 from gearfleet.worker.executor import Executor
 from gearfleet.worker.job import Completed, Failed, Outcome
@@ -99,8 +99,9 @@ def serve(
     selected = hooks.select(module.module, settings.hooks)
     worker = _TaskWorker(settings, client_id(program))
     with StopLadder(limits, drain=worker.shutdown) as ladder:
-        executor = Executor(info.tasks, hooks=selected, ladder=ladder)
-        worker.answer_with(executor.execute, info.tasks)
+        served = with_later(info.tasks)
+        executor = Executor(served, hooks=selected, ladder=ladder)
+        worker.answer_with(executor.execute, served)
         try:
             _work(info, worker, selected, ladder)
         finally:
@@ -132,6 +133,11 @@ def tasks_by_function(
             )
         found[function] = task
     return found
+
+
+def with_later(tasks: Mapping[str, Task[..., Any]]) -> dict[str, Task[..., Any]]:
+    """Return `tasks` by their functions, and by those of their delayed jobs, which come last."""
+    return {**tasks, **{later_function(function): task for function, task in tasks.items()}}
 
 
 def client_id(program: str) -> str:

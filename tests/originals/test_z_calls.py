@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from gearfleet.errors import (
     UnknownName,
 )
 from gearfleet.gearman import GearmanAdminClient
-from gearfleet.tasks import bind
+from gearfleet.tasks import SubmitOptions, bind
 from gearfleet.tasks import task as modern_task
 from gearfleet.tasks.declarations import declared_in
 from tests.support.ports import free_port
@@ -118,6 +119,20 @@ def test_z04__a_wrong_type_raises_at_the_caller(client: Client, seconds: Any) ->
     """django-ztask logged the TypeError and dropped the task, a float too."""
     with pytest.raises(TypeError, match="after must be a number of seconds"):
         print_this.after(seconds, "x")
+
+
+def test_z04__is_held_by_the_job_server(tmp_path: Path, own_job_server: JobServer) -> None:
+    project = WorkerProject(tmp_path, own_job_server.address)
+    try:
+        begun = time.time()
+        calls = Client(project.settings)
+        calls.enqueue(project.function("echo"), ["later"], {}, SubmitOptions(after=1))
+        calls.close()  # the caller has gone
+        project.start_ready()
+        project.wait_for_note("echo ('later',)")
+        assert time.time() - begun >= 1
+    finally:
+        project.close()
 
 
 def test_z05__named_by_module_and_function() -> None:

@@ -64,7 +64,7 @@ def test_error__stands_in_the_place_of_its_answer() -> None:
     assert (first.job.handle, third.job.handle) == ("H:x:1", "H:x:2")
     assert second.state == JOB_FAILED
     assert str(second.error) == "QUEUE_ERROR: Job queue is full"
-    assert not session.is_owed
+    assert not session.owed
 
 
 def test_error_nobody_asked_for__changes_nothing() -> None:

@@ -120,7 +120,8 @@ class Channel:
             self._acquire_writing(deadline)
         try:
             now = time.monotonic()
-            self._look_before_writing(now)
+            if self.lost is not None or now > self._connection.heard_at + _FRESH:
+                self._look_before_writing()
             self._write(packet, (owed,), now, deadline)
         except errors.ConnectionError:
             raise
@@ -150,9 +151,8 @@ class Channel:
             while written < len(requests):
                 batch = next_batch(packets, written)
                 owed = requests[written : written + len(batch)]
-                now = time.monotonic()
-                self._look_before_writing(now)
-                self._write(b"".join(batch), owed, now, deadline)
+                self._look_before_writing()
+                self._write(b"".join(batch), owed, time.monotonic(), deadline)
                 written += len(batch)
                 if len(self._session.owed) > _WINDOW and not self._wait_for_room(deadline):
                     break
@@ -252,10 +252,8 @@ class Channel:
         if not self._writing.acquire(timeout=left):
             raise Unwritten(f"Other threads are still writing to job server {self.address}")
 
-    def _look_before_writing(self, now: float) -> None:
+    def _look_before_writing(self) -> None:
         """Notice a connection that ended while nobody read, as long as nothing is written."""
-        if self.lost is None and now <= self._connection.heard_at + _FRESH:
-            return
         if self._reading.acquire(False):
             try:
                 while self.lost is None and self._connection.has_input():

@@ -318,11 +318,14 @@ class GearmanClient(RequestQueries, StatusQueries):
         while True:
             channel = self._submit(request, packet, deadline)
             channel.wait(is_done, deadline)
-            if not isinstance(request.error, errors.AmbiguousSubmit):
+            error = request.error
+            if error is None:
+                return channel
+            if not isinstance(error, errors.AmbiguousSubmit):
                 break
             prepare_retry(request, deadline)
-        if isinstance(request.error, errors.ServerError):
-            raise request.error
+        if isinstance(error, errors.ServerError):
+            raise error
         return channel
 
     def _submit(self, request: GearmanJobRequest, packet: bytes, deadline: float | None) -> Channel:

@@ -69,6 +69,12 @@ class GearmanWorker(JobUpdates):
     #: `selectors.SelectSelector`.
     selector_class: ClassVar[type[selectors.BaseSelector]] = Selector
 
+    #: How a job whose callback raised is answered: True with a WORK_EXCEPTION, which has
+    #: to reach clients that ask for exceptions, as ours do; False with a WORK_WARNING and
+    #: a WORK_FAIL, which every client understands. gearmand 1.1.20 spoils the WORK_FAIL
+    #: that it makes of an exception for the others, and libgearman's wait for ever.
+    sends_exceptions: ClassVar[bool] = True
+
     def __init__(
         self,
         host_list: AddressLike | Iterable[AddressLike] | None = None,
@@ -247,7 +253,11 @@ class GearmanWorker(JobUpdates):
             extra={"action": "job_failed"},
         )
         text = f"{kind.__name__}: {error}".encode("utf-8", "backslashreplace")
-        self._finish(current_job, Command.WORK_EXCEPTION, text)
+        if self.sends_exceptions:
+            self._finish(current_job, Command.WORK_EXCEPTION, text)
+        else:
+            self._queue(current_job, Command.WORK_WARNING, text)
+            self._finish(current_job, Command.WORK_FAIL)
         return False
 
     def on_job_complete(self, current_job: GearmanJob, job_result: Any) -> bool:

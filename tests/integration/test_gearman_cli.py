@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gearfleet.gearman import GearmanClient, GearmanWorker
+from gearfleet.gearman import JOB_FAILED, GearmanClient, GearmanJob, GearmanWorker
 from tests.support.job_servers import require_gearman
 from tests.support.processes import Process, run
 from tests.support.running import running
@@ -31,6 +31,31 @@ def test_cli_client__is_served_by_our_worker(
     with running(worker):
         done = run([gearman, "-h", "127.0.0.1", "-p", port, "-f", function], stdin="shout")
     assert (done.returncode, done.stdout) == (0, "SHOUT")
+
+
+class ForEveryClient(GearmanWorker):
+    sends_exceptions = False
+
+
+def test_cli_client__hears_that_a_callback_raised(
+    gearman: str, job_server: JobServer, function: str
+) -> None:
+    def refuse(_job: GearmanJob) -> bytes:
+        raise ValueError("not today")
+
+    worker = ForEveryClient([job_server.address])
+    worker.register_task(function, refuse)
+    port = str(job_server.port)
+    with running(worker), GearmanClient([job_server.address]) as client:
+        command = [gearman, "-h", "127.0.0.1", "-p", port, "-f", function]
+        done = run(command, stdin="x", timeout=20)
+        request = client.submit_job(function, b"x", poll_timeout=20)
+    assert done.returncode != 0
+    assert "not today" in done.stdout + done.stderr
+    assert (request.state, list(request.warning_updates)) == (
+        JOB_FAILED,
+        [b"ValueError: not today"],
+    )
 
 
 def test_cli_worker__serves_our_client(

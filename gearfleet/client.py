@@ -131,7 +131,7 @@ class Client:
         requests = self._gearman.submit_multiple_requests(
             [each.request() for each in batch], False, limit
         )
-        return handles_of(batch, requests)
+        return handles_of([each._replace(timeout=limit) for each in batch], requests)
 
     def submit_job(  # noqa: PLR0917 - the order of the older projects
         self,

@@ -21,6 +21,7 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
         - JobFailed                     the task raised, or the worker refused the job
         - JobTimeout                    (also a TimeoutError) no result within the caller's limit
         - JobRefused                    the job server did not accept the job
+        - JobExpired                    the job did not begin before its `expires`
         - BatchFailed                   some jobs of a batch were not accepted
       + SupervisorError                 supervisord refused or failed a request
         - SupervisorUnreachable         no supervisord answers at the address
@@ -165,6 +166,10 @@ class JobTimeout(JobError, TimeoutError):
 
 class JobRefused(JobError):
     """The job server did not accept the job."""
+
+
+class JobExpired(JobError):
+    """The job was dropped, because it had not begun when it expired."""
 
 
 class BatchFailed(JobError):

@@ -12,10 +12,11 @@ import inspect
 import logging
 import os
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from gearfleet.errors import JobInterrupted
+from gearfleet.errors import JobExpired, JobInterrupted
 from gearfleet.tasks import payload
 from gearfleet.tasks.failure import describe
 from gearfleet.worker import hooks
@@ -113,6 +114,8 @@ class Executor:
 
     def _read(self, assignment: Assignment) -> Job:
         call = payload.decode_call(assignment.data)
+        if call.meta is not None and 0 < call.meta.expires < time.time():
+            raise JobExpired
         return Job(
             task=self._tasks[assignment.task],
             args=call.args,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -97,12 +98,31 @@ def divides() -> float:
     return 1 / 0
 
 
+noted: list[int] = []
+
+
+def notes(number: int) -> None:
+    noted.append(number)
+
+
 class Odd(BaseException):
     pass
 
 
 def is_odd() -> None:
     raise Odd("odd")
+
+
+def test_expired__is_not_run() -> None:
+    noted.clear()
+    work = executor(notes)
+    for number, expires in enumerate((time.time() - 1, time.time() + 60, 0.0)):
+        work.execute(Assigned(encode_call([number], meta=Meta(id="j", expires=expires))))
+    assert noted == [1, 2]
+    assert (work.completed, work.failed) == (2, 1)
+    outcome = work.execute(Assigned(encode_call([3], meta=Meta(id="j", expires=1.0))))
+    assert isinstance(outcome, Failed)
+    assert outcome.failure.type == "gearfleet.errors.JobExpired"
 
 
 def test_result__of_a_function_is_encoded() -> None:

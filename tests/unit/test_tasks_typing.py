@@ -19,6 +19,8 @@ from typing import Any, assert_type
 
 from gearfleet import Client, JobHandle, task
 from gearfleet.compat import gearman_task
+from gearfleet.compat import task as ztask
+from gearfleet.contrib.django import delay_on_commit
 from gearfleet.tasks import TaskCall
 
 
@@ -35,6 +37,11 @@ async def send(*, to: str) -> bool:
 @gearman_task("foo")
 def old(a: int) -> bytes:
     return bytes(a)
+
+
+@ztask()
+def zold(a: int) -> int:
+    return a
 
 
 @gearman_task
@@ -70,6 +77,11 @@ async def calls() -> None:
 assert_type(old.submit(1), bytes)
 assert_type(bare.submit(1), float)
 
+assert_type(zold(1), int)
+assert_type(zold.delay(1), JobHandle)
+assert_type(zold.after(2.5, 1), JobHandle)
+assert_type(delay_on_commit(resize, 1, width=2), None)
+
 client = Client()
 assert_type(client.submit(resize, 1), str)
 assert_type(client.submit(send, to="x"), bool)
@@ -77,6 +89,8 @@ assert_type(client.submit("shop.resize", 1), Any)
 assert_type(client.delay(resize, 1, width=3), JobHandle)
 assert_type(client.delay("shop.resize", 1), JobHandle)
 
+zold.delay("1")  # type: ignore[arg-type]
+delay_on_commit(resize, "1")  # type: ignore[arg-type]
 resize.after(5, "1")  # type: ignore[arg-type]
 resize.after("5", 1)  # type: ignore[arg-type]
 resize.at(5, 1)  # type: ignore[arg-type]

@@ -39,6 +39,11 @@ def to_message(text: bytes) -> str:
     return text.decode("utf-8", "backslashreplace")
 
 
+def printable(name: str) -> str:
+    """Return a name that `to_text` made, with what is not Unicode escaped: it is logged then, not lost."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def to_bytes(name: str | bytes) -> bytes:
     """Return a name as the bytes that go on the wire."""
     return name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
@@ -77,7 +82,8 @@ class GearmanJob:
         }
 
     def __repr__(self) -> str:
-        return f"<GearmanJob {self.task} {self.handle or 'not submitted'} unique={self.unique}>"
+        handle = self.handle or "not submitted"
+        return printable(f"<GearmanJob {self.task} {handle} unique={self.unique}>")
 
 
 class GearmanJobRequest:

@@ -30,7 +30,7 @@ from gearfleet import errors
 from gearfleet.gearman.dial import CONNECT_TIMEOUT
 from gearfleet.gearman.encoding import NoopEncoder
 from gearfleet.gearman.hub import Hub
-from gearfleet.gearman.jobs import to_bytes, to_text
+from gearfleet.gearman.jobs import printable, to_bytes, to_text
 from gearfleet.gearman.limits import either
 from gearfleet.gearman.machine import Timing
 from gearfleet.gearman.protocol import Command, check_function_name, encode
@@ -231,7 +231,7 @@ class GearmanWorker(JobUpdates):
 
     def on_job_execute(self, current_job: GearmanJob) -> bool:
         """Run the callback of a job, and then one of the next two hooks."""
-        callback, takes_worker = self._callbacks[current_job.task]
+        callback, takes_worker = self._callback_of(current_job)
         try:
             if self.data_encoder is not NoopEncoder:
                 current_job.data = self.data_encoder.decode(current_job.data)
@@ -241,13 +241,21 @@ class GearmanWorker(JobUpdates):
             return self.on_job_exception(current_job, exc_info)
         return self.on_job_complete(current_job, result)
 
+    def _callback_of(self, job: GearmanJob) -> tuple[Callable[..., Any], bool]:
+        try:
+            return self._callbacks[job.task]
+        except KeyError:
+            raise errors.ProtocolError(
+                f"{job!r} came from {job.connection.address}; this worker never registered that task"
+            ) from None
+
     def on_job_exception(self, current_job: GearmanJob, exc_info: ExcInfo) -> bool:
         """Log what the callback raised, and fail the job with its text."""
         kind, error, _ = exc_info
         logger.error(
             "Job %s of %s failed: %s",
-            current_job.handle,
-            current_job.task,
+            printable(current_job.handle or ""),
+            printable(current_job.task),
             error,
             exc_info=exc_info,
             extra={"action": "job_failed"},
@@ -316,8 +324,8 @@ class GearmanWorker(JobUpdates):
         if not job.is_finished:
             logger.warning(
                 "The hooks of %s ended job %s in no way; it fails",
-                job.task,
-                job.handle,
+                printable(job.task),
+                printable(job.handle or ""),
                 extra={"action": "job_unfinished"},
             )
             self._finish(job, Command.WORK_FAIL)

@@ -319,6 +319,29 @@ def test_worker__a_handle_that_cannot_be_sent_back_ends_the_connection_only(hand
     assert ran[-1] == "H:x:1"
 
 
+def test_worker__a_job_that_it_never_asked_for_fails_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = []
+
+    def story(listener: Listener) -> None:
+        connection = listener.accept()
+        connection.recv(4096)
+        connection.sendall(answer(C.ECHO_RES, b"gearfleet probe"))
+        connection.recv(4096)
+        connection.sendall(answer(C.JOB_ASSIGN_UNIQ, b"H:\xff", b"\xfe", b"u", b""))
+        told.append(connection.recv(4096))
+        worker.shutdown()
+
+    with Listener(story) as listener:
+        worker = GearmanWorker([listener.address], timing=Timing(leave_timeout=0.1))
+        worker.register_task("f", lambda job: job.data)
+        worker.work()
+    assert b"never registered" in told[0]
+    # A log that is written as UTF-8 takes it.
+    assert b"Job H:\\udcff of \\udcfe failed" in caplog.text.encode()
+
+
 def test_silence__after_half_a_packet_ends_in_time() -> None:
     def story(listener: Listener) -> None:
         connection = listener.accept()

@@ -54,6 +54,9 @@ class State(enum.Enum):
     LEAVING = "waits until the job server has read everything"
     GONE = "is about to close"
 
+    #: An enum's own hashes the name, in Python, each time.
+    __hash__ = object.__hash__
+
     def __repr__(self) -> str:
         return self.name
 

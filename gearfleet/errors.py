@@ -23,6 +23,7 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
         - JobRefused                    the job server did not accept the job
         - JobExpired                    the job did not begin before its `expires`
         - BatchFailed                   some jobs of a batch were not accepted
+      + ResultStoreUnavailable          what became of jobs cannot be kept, or looked up
       + SupervisorError                 supervisord refused or failed a request
         - SupervisorUnreachable         no supervisord answers at the address
       + GearmanError                    python-gearman's tree
@@ -189,6 +190,12 @@ class BatchFailed(JobError):
         )
         self.handles = list(handles)
         self.errors = list(errors)
+
+
+class ResultStoreUnavailable(GearfleetError):
+    """The results of jobs cannot be kept or looked up."""
+
+    exit_code = EXIT_UNREACHABLE
 
 
 class SupervisorError(GearfleetError):

@@ -124,6 +124,28 @@ def send_failure(value: object) -> str:
     return str(value)
 
 
+def results(value: object) -> str:
+    shown = text(value)
+    is_known = shown in ("sqlite", "memory", "none")
+    is_path = len(shown.removeprefix("sqlite:///")) > 0 and shown.startswith("sqlite:///")
+    if not (is_known or is_path or re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", shown)):
+        raise BadValue('"sqlite", "sqlite:///path", "memory", "none" or a dotted path')
+    return shown
+
+
+def save_limit(value: object) -> int:
+    if integer(value) < -1:
+        raise BadValue("a whole number: 0 keeps all, -1 none")
+    return integer(value)
+
+
+def save_limit_per(value: object) -> str:
+    shown = text("" if value is None else value)
+    if shown not in ("", "group", "name", "func", "function"):
+        raise BadValue('"group", "name", "function" or ""')
+    return "function" if shown == "func" else shown  # as django-q2 writes it
+
+
 def name(value: object) -> str:
     """Accept a name of a program, group or fleet; Supervisor breaks on others."""
     shown = value if isinstance(value, str) else ""

@@ -140,6 +140,22 @@ def _send_failure(value: object, path: str) -> str:
     return checked(options.send_failure, value, path)
 
 
+def _results(value: object, path: str) -> str:
+    return checked(options.results, value, path)
+
+
+def _save_limit(value: object, path: str) -> int:
+    return checked(options.save_limit, value, path)
+
+
+def _save_limit_per(value: object, path: str) -> str:
+    return checked(options.save_limit_per, value, path)
+
+
+def _count(value: object, path: str) -> int:
+    return checked(options.count, value, path)
+
+
 def _hooks(value: object, path: str) -> dict[str, tuple[str, ...]]:
     table = _table(value, path)
     _refuse_unknown(table, [*HOOKS], f"{path}.")
@@ -156,5 +172,9 @@ _PLAIN: Mapping[str, Callable[[object, str], Any]] = {
     "always_eager": _boolean,
     "disabled": _boolean,
     "send_failure": _send_failure,
+    "results": _results,
+    "save_limit": _save_limit,
+    "failure_limit": _count,
+    "save_limit_per": _save_limit_per,
 }
 _PATHS = ("root", "template_dir", "run_dir")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from gearfleet.config.options import Value
 from gearfleet.config.rundir import default_run_dir
@@ -48,6 +49,12 @@ class Settings:
         disabled: whether jobs are logged and not run.
         send_failure: what to do when no job server can be reached: ``raise`` or ``run``,
             which runs a background job in the caller's process.
+        results: where results are kept: ``sqlite`` (a file in the run directory),
+            ``sqlite:///path``, ``memory``, ``none``, or the dotted path of a function that
+            is called with the settings and returns a store.
+        save_limit: how many successes are kept; 0 for all, -1 for none.
+        failure_limit: how many failures are kept; 0 for all.
+        save_limit_per: ``group``, ``name`` or ``function``: each has the limit for itself.
         template_dir: templates here are used before the built-in ones.
         run_dir: where the workers of this host keep what they tell about themselves.
         name: of the fleet, put before programs and groups; empty for none.
@@ -67,6 +74,10 @@ class Settings:
     always_eager: bool = False
     disabled: bool = False
     send_failure: str = "raise"
+    results: str = "sqlite"
+    save_limit: int = 250
+    failure_limit: int = 10_000
+    save_limit_per: Literal["", "group", "name", "function"] = ""
     template_dir: Path | None = None
     run_dir: Path = field(default_factory=default_run_dir)
     name: str = ""

@@ -1,0 +1,187 @@
+"""`TaskRecord`: what is remembered of a job that has ended, and its form in a store.
+
+Values are kept as the envelope writes them, so that they come back equal, types
+included. They are written when the job ends: a task that goes on to change a
+list that it returned changes no record.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from gearfleet.errors import PayloadEncodeError
+from gearfleet.results.names import readable_name
+from gearfleet.tasks.failure import Failure, decode_failure, encode_failure
+from gearfleet.tasks.payload import decode_value, encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: ``retry`` is a failed attempt after which another one comes.
+State = Literal["success", "failure", "expired", "retry"]
+
+#: Characters of a value that the envelope cannot write, as a record shows it.
+MAX_SHOWN = 4_000
+
+
+# One is made for every job; a NamedTuple takes a third of a frozen dataclass's time.
+class TaskRecord(NamedTuple):
+    """A job that has ended.
+
+    Attributes:
+        id: of the job.
+        task: its name.
+        state: ``success``, ``failure``, ``expired``; ``retry`` for an attempt that
+            failed and is followed by another.
+        name: of the job, for people; four words made of the id if the caller gave none.
+        function: under which the job server queued it.
+        queue: of the task.
+        args: of the call.
+        kwargs: of the call.
+        group: of jobs that it belongs to.
+        hook: dotted path of what is called with this record.
+        enqueued_at: when it was submitted, in seconds since the epoch, as the next two.
+        started: when the last attempt began.
+        stopped: when that ended.
+        attempt: the number of that attempt; 1 for the first.
+        result: what the task returned.
+        failure: why the job failed; None for a success.
+        server: the job server that gave it out.
+        handle: its name there.
+        keep_until: when the record is dropped, whatever the limits; 0 for never.
+    """
+
+    id: str
+    task: str
+    state: State = "success"
+    name: str = ""
+    function: str = ""
+    queue: str = ""
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = {}
+    group: str = ""
+    hook: str = ""
+    enqueued_at: float = 0.0
+    started: float = 0.0
+    stopped: float = 0.0
+    attempt: int = 1
+    result: Any = None
+    failure: Failure | None = None
+    server: str = ""
+    handle: str = ""
+    keep_until: float = 0.0
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the task returned."""
+        return self.state == "success"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no other attempt comes."""
+        return self.state != "retry"
+
+    @property
+    def seconds(self) -> float:
+        """How long the last attempt took."""
+        return max(0.0, self.stopped - self.started)
+
+
+class Sealed(NamedTuple):
+    """A record as a store keeps it: texts, numbers and bytes."""
+
+    id: str
+    name: str
+    task: str
+    state: State
+    function: str
+    queue: str
+    group: str
+    hook: str
+    enqueued_at: float
+    started: float
+    stopped: float
+    attempt: int
+    server: str
+    handle: str
+    keep_until: float
+    arguments: bytes
+    result: bytes
+    failure: bytes
+
+    def record(self) -> TaskRecord:
+        """Return the record, with its values."""
+        args, kwargs = decode_value(self.arguments)
+        return TaskRecord(
+            id=self.id,
+            task=self.task,
+            state=self.state,
+            name=self.name,
+            function=self.function,
+            queue=self.queue,
+            args=args,
+            kwargs=kwargs,
+            group=self.group,
+            hook=self.hook,
+            enqueued_at=self.enqueued_at,
+            started=self.started,
+            stopped=self.stopped,
+            attempt=self.attempt,
+            result=decode_value(self.result),
+            failure=decode_failure(self.failure) if self.failure else None,
+            server=self.server,
+            handle=self.handle,
+            keep_until=self.keep_until,
+        )
+
+
+def seal(record: TaskRecord) -> Sealed:
+    """Return `record` as a store keeps it.
+
+    A value that only another codec can send is kept as the text of its repr.
+    """
+    return Sealed(
+        id=record.id,
+        name=record.name or readable_name(record.id),
+        task=record.task,
+        state=record.state,
+        function=record.function,
+        queue=record.queue,
+        group=record.group,
+        hook=record.hook,
+        enqueued_at=record.enqueued_at,
+        started=record.started,
+        stopped=record.stopped,
+        attempt=record.attempt,
+        server=record.server,
+        handle=record.handle,
+        keep_until=record.keep_until,
+        arguments=_arguments(record),
+        result=_written(record.result),
+        failure=encode_failure(record.failure) if record.failure else b"",
+    )
+
+
+def _arguments(record: TaskRecord) -> bytes:
+    try:
+        return encode_value([tuple(record.args), dict(record.kwargs)])
+    except PayloadEncodeError:
+        shown = {key: _shown(item) for key, item in record.kwargs.items()}
+        return encode_value([tuple(map(_shown, record.args)), shown])
+
+
+def _written(value: Any) -> bytes:
+    if value is None:
+        return b"null"
+    try:
+        return encode_value(value)
+    except PayloadEncodeError:
+        return json.dumps(_shown(value)).encode()
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:MAX_SHOWN].encode("utf-8", "backslashreplace").decode()
+    except Exception as error:
+        return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"

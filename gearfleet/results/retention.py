@@ -1,0 +1,56 @@
+"""How long results are kept: Django Q's rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from gearfleet.config import Settings
+    from gearfleet.results.record import Sealed
+
+#: What has a limit of its own.
+Per = Literal["", "group", "name", "function"]
+PER: tuple[Per, ...] = ("", "group", "name", "function")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How many records a store keeps; the oldest go.
+
+    Attributes:
+        save_limit: so many successes; 0 keeps all, -1 none.
+        failure_limit: so many of the others; 0 keeps all.
+        save_limit_per: ``group``, ``name`` or ``function``, each of which then has
+            the limit for itself; empty for one limit for all.
+    """
+
+    save_limit: int = 250
+    failure_limit: int = 10_000
+    save_limit_per: Per = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Retention:
+        """Return what `settings` say."""
+        return cls(
+            save_limit=settings.save_limit,
+            failure_limit=settings.failure_limit,
+            save_limit_per=settings.save_limit_per,
+        )
+
+    def wants_success(self, save: bool | None = None) -> bool:
+        """Return whether a success is saved; `save` is what its caller said, None if nothing."""
+        return self.save_limit >= 0 if save is None else save
+
+    def limit(self, sealed: Sealed) -> int:
+        """Return how many records like `sealed` are kept; 0 for all."""
+        if sealed.keep_until:
+            return 0
+        return max(0, self.save_limit) if sealed.state == "success" else self.failure_limit
+
+    def kind(self, sealed: Sealed) -> tuple[bool, str]:
+        """Return what `sealed` shares its limit with: its outcome, and its group, name or function."""
+        is_success = sealed.state == "success"
+        if not is_success or not self.save_limit_per:
+            return is_success, ""
+        return is_success, str(getattr(sealed, self.save_limit_per))

@@ -1,0 +1,166 @@
+"""`Recorder`: what a worker tells the result store.
+
+A failure is in the store when `failure` returns, because the final packet that
+follows is the last that anybody hears of the job. A success is written with
+others, at most `LAG` seconds later, by a thread; what is pending is written by
+`close`, at drain.
+
+When the store is down, successes wait in memory, as many as `MAX_PENDING`, and
+are written when it is back; `failure` raises, so that the worker keeps the job
+and lets another one run it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from gearfleet.errors import ResultStoreUnavailable
+from gearfleet.results import seal
+
+if TYPE_CHECKING:
+    from gearfleet.results import ResultStore, Sealed, TaskRecord
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a success waits for others to be written with; dramatiq and
+#: celery write each on its own, which costs a commit for each.
+LAG = 0.2
+
+#: Seconds between attempts to reach a store that is down.
+PAUSE = 1.0
+
+#: Successes that are kept while the store is down; the oldest go.
+MAX_PENDING = 10_000
+
+
+class Recorder:
+    """Keeps what became of the jobs of one worker; `store` is None where nothing is kept."""
+
+    def __init__(
+        self, store: ResultStore | None, *, lag: float = LAG, pause: float = PAUSE
+    ) -> None:
+        """Write to `store`; nothing is opened before the first record."""
+        self._store = store
+        self._lag = lag
+        self._pause = pause
+        self._pending: deque[Sealed] = deque()
+        self._lost = 0
+        self._changed = threading.Condition()
+        self._writing = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def wants_success(self, save: bool | None = None, *, waits: bool = False) -> bool:
+        """Return whether a success is kept, so that a record need not be made in vain.
+
+        Args:
+            save: what the caller said, `Meta.save`; None for nothing.
+            waits: whether the caller waits for the result, and so has it: then only
+                `save` True keeps it.
+        """
+        if self._store is None:
+            return False
+        return bool(save) if waits else self._store.retention.wants_success(save)
+
+    def success(self, record: TaskRecord) -> None:
+        """Keep `record` soon; it is put into bytes now, so that later changes do not matter."""
+        if self._store is None:
+            return
+        sealed = seal(record)
+        with self._changed:
+            self._pending.append(sealed)
+            self._drop_oldest()
+            if self._thread is None and not self._is_closed:
+                self._start()
+            if len(self._pending) == 1:
+                self._changed.notify()
+
+    def failure(self, record: TaskRecord) -> None:
+        """Keep `record` now.
+
+        Raises:
+            ResultStoreUnavailable: it could not be written; the job is to stay in
+                hand, and the connection to be closed, so that it runs again.
+        """
+        if self._store is not None:
+            self._store.save([record])
+
+    def flush(self) -> None:
+        """Write what is pending now, or raise `ResultStoreUnavailable` and keep it."""
+        if self._store is None:
+            return
+        with self._writing:
+            with self._changed:
+                batch = list(self._pending)
+                self._pending.clear()
+            try:
+                self._store.save(batch)
+            except BaseException:
+                with self._changed:
+                    self._pending.extendleft(reversed(batch))
+                    self._drop_oldest()
+                raise
+
+    def close(self) -> None:
+        """Write what is pending; what cannot be written is counted in the log."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(self._lag + self._pause)
+        try:
+            self.flush()
+        except ResultStoreUnavailable as error:
+            logger.error(
+                "The results of %d jobs are lost: %s",
+                len(self._pending) + self._lost,
+                error,
+                extra={"action": "results_lost", "count": len(self._pending) + self._lost},
+            )
+        if self._store is not None:
+            self._store.close()
+
+    def _drop_oldest(self) -> None:
+        while len(self._pending) > MAX_PENDING:
+            self._pending.popleft()
+            self._lost += 1
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="gearfleet-results", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        pause = self._lag
+        while self._wait(pause):
+            pause = self._write()
+
+    def _wait(self, pause: float) -> bool:
+        """Wait for a record, and then for others to write with it; return False at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pending or self._is_closed)
+            self._changed.wait_for(lambda: self._is_closed, pause)
+            return not self._is_closed
+
+    def _write(self) -> float:
+        """Write what is pending; return the seconds until the next time."""
+        try:
+            self.flush()
+        except ResultStoreUnavailable as error:
+            logger.warning(
+                "%d results wait until the store is back: %s",
+                len(self._pending),
+                error,
+                extra={"action": "results_wait", "count": len(self._pending)},
+            )
+            return self._pause
+        if self._lost:
+            logger.error(
+                "%d results were dropped while the store was down",
+                self._lost,
+                extra={"action": "results_lost", "count": self._lost},
+            )
+            self._lost = 0
+        return self._lag

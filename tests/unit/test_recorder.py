@@ -1,0 +1,132 @@
+"""What a worker keeps of its jobs, and when; also while the store is down."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gearfleet.errors import ResultStoreUnavailable
+from gearfleet.results import MemoryStore, Retention, TaskRecord
+from gearfleet.worker import recorder as module
+from gearfleet.worker.recorder import Recorder
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gearfleet.results import Sealed
+
+
+class Fragile(MemoryStore):
+    """A store that can be down."""
+
+    is_down = False
+    writes = 0
+
+    def save(self, records: Iterable[TaskRecord | Sealed]) -> None:
+        if self.is_down:
+            raise ResultStoreUnavailable("it is down")
+        self.writes += 1
+        super().save(records)
+
+
+@pytest.fixture
+def store() -> Fragile:
+    return Fragile(Retention(save_limit=0))
+
+
+def record(job: str) -> TaskRecord:
+    return TaskRecord(id=job, task="t", group="g")
+
+
+def test_a_failure_is_written_at_once(store: Fragile) -> None:
+    Recorder(store).failure(record("a"))
+    assert store.get("a") is not None
+
+
+def test_a_success_is_written_soon(store: Fragile) -> None:
+    recorder = Recorder(store)
+    recorder.success(record("a"))
+    wait_for(lambda: store.get("a") is not None, "the record")
+    recorder.success(record("b"))
+    wait_for(lambda: store.get("b") is not None, "the second record")
+    recorder.close()
+
+
+def test_successes_are_written_together(store: Fragile) -> None:
+    recorder = Recorder(store)
+    for number in range(100):
+        recorder.success(record(str(number)))
+    recorder.close()
+    assert store.count_group("g") == 100
+    assert store.writes <= 2
+
+
+def test_at_drain_all_is_written(store: Fragile) -> None:
+    recorder = Recorder(store, lag=1000)
+    recorder.success(record("a"))
+    recorder.close()
+    assert store.get("a") is not None
+
+
+def test_the_store_is_down__a_failure(store: Fragile) -> None:
+    store.is_down = True
+    with pytest.raises(ResultStoreUnavailable):
+        Recorder(store).failure(record("a"))
+
+
+def test_the_store_is_down__a_success_waits(
+    store: Fragile, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.is_down = True
+    recorder = Recorder(store, lag=0.01, pause=0.01)
+    recorder.success(record("a"))
+    wait_for(lambda: "wait until the store is back" in caplog.text, "the warning")
+    recorder.success(record("b"))
+    store.is_down = False
+    wait_for(lambda: store.count_group("g") == 2, "both records")
+    recorder.close()
+
+
+def test_the_store_is_down__to_the_end(
+    store: Fragile, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PENDING", 3)
+    store.is_down = True
+    recorder = Recorder(store, lag=0.01, pause=0.01)
+    for number in range(5):
+        recorder.success(record(str(number)))
+    with caplog.at_level(logging.ERROR):
+        recorder.close()
+    assert "The results of 5 jobs are lost: it is down" in caplog.text
+
+
+def test_the_oldest_go(store: Fragile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_PENDING", 3)
+    recorder = Recorder(store, lag=1000)
+    for number in range(5):
+        recorder.success(record(str(number)))
+    recorder.flush()
+    assert [each.id for each in store.group("g")] == ["2", "3", "4"]
+    recorder.close()
+
+
+def test_who_wants_what(store: Fragile) -> None:
+    recorder = Recorder(store)
+    assert recorder.wants_success()
+    assert not recorder.wants_success(save=False)
+    assert not recorder.wants_success(waits=True)
+    assert recorder.wants_success(save=True, waits=True)
+    none = Recorder(MemoryStore(Retention(save_limit=-1)))
+    assert not none.wants_success()
+    assert none.wants_success(save=True)
+
+
+def test_without_a_store() -> None:
+    recorder = Recorder(None)
+    assert not recorder.wants_success(save=True)
+    recorder.success(record("a"))
+    recorder.failure(record("a"))
+    recorder.close()

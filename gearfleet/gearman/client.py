@@ -365,7 +365,8 @@ class GearmanClient(RequestQueries, StatusQueries):
         # the kernel, and after the deadline each is looked at once more.
         for server in self._servers:
             channel = server.current
-            theirs = [r for r in requests if r.gearman_job.connection == server.address]
+            address = server.address  # the very object, which each of our submits has noted
+            theirs = [r for r in requests if r.gearman_job.connection is address]
             if channel is not None and theirs:
                 channel.wait(_all_done(theirs, is_done), deadline)
         for request in requests:

@@ -315,7 +315,7 @@ def _options(task: Task[..., Any] | str) -> SubmitOptions:
 
 def _meta(options: SubmitOptions, now: float, *, waits: bool) -> Meta:
     return Meta(
-        id=new_id(),
+        id=options.id or new_id(),
         enqueued_at=now,
         waits=waits,
         expires=options.expires_at(now) if options.expires is not None else 0.0,

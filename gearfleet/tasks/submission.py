@@ -52,6 +52,7 @@ class SubmitOptions:
         chain: what runs when the job has succeeded.
         codec: of the payload; see `gearfleet.task`.
         signed: whether the payload is signed; None where there is a key.
+        id: of the job, 32 hexadecimal digits; empty for a new one.
     """
 
     priority: Priority = "normal"
@@ -68,6 +69,7 @@ class SubmitOptions:
     chain: tuple[Any, ...] = ()
     codec: Codec = "envelope"
     signed: bool | None = None
+    id: str = ""
 
     def __post_init__(self) -> None:
         if self.priority not in PRIORITIES:

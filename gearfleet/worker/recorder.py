@@ -15,13 +15,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ResultStoreUnavailable
-from gearfleet.results import seal
+from gearfleet.results import TaskRecord, seal
 
 if TYPE_CHECKING:
-    from gearfleet.results import ResultStore, Sealed, TaskRecord
+    from gearfleet.results import ResultStore, Sealed
+    from gearfleet.results.record import State
+    from gearfleet.tasks.failure import Failure
+    from gearfleet.worker.job import Job
 
 logger = logging.getLogger(__name__)
 
@@ -164,3 +167,40 @@ class Recorder:
             )
             self._lost = 0
         return self._lag
+
+
+def record_of(
+    job: Job,
+    *,
+    started: float,
+    stopped: float,
+    server: str = "",
+    result: Any = None,
+    failure: Failure | None = None,
+    state: State | None = None,
+) -> TaskRecord:
+    """Return the record of `job`: a failure if there is one, else a success with `result`.
+
+    A job of a foreign client, which has no id, is kept under its handle.
+    """
+    meta = job.meta
+    return TaskRecord(
+        id=meta.id if meta else f"{server}/{job.handle}",
+        task=job.task.name,
+        state=state or ("failure" if failure else "success"),
+        name=meta.name if meta else "",
+        function=job.function,
+        queue=job.task.queue,
+        args=job.args,
+        kwargs=job.kwargs,
+        group=meta.group if meta else "",
+        hook=meta.hook if meta else "",
+        enqueued_at=meta.enqueued_at if meta else 0.0,
+        started=started,
+        stopped=stopped,
+        attempt=meta.attempt if meta else 1,
+        result=result,
+        failure=failure,
+        server=server,
+        handle=job.handle,
+    )

@@ -54,7 +54,9 @@ def job_server() -> Iterator[EmbeddedServer]:
     from gearfleet.gearman.server import EmbeddedServer
 
     with EmbeddedServer() as server:
-        settings = replace(config.current(), servers=(server.address,), worker_servers=())
+        settings = replace(
+            config.current(), servers=(server.address,), worker_servers=(), results="memory"
+        )
         with config.using(settings):
             yield server
             close_default_client()

@@ -6,11 +6,13 @@ import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
+from gearfleet.results import open_store
 from gearfleet.tasks import apps_of, declarations, discover
 from gearfleet.tasks.naming import function_name
 from gearfleet.worker import hooks
+from gearfleet.worker.aftermath import Aftermath
 from gearfleet.worker.executor import Executor
-from gearfleet.worker.process import _TaskWorker, with_later
+from gearfleet.worker.process import _TaskWorker, submit_with, with_later
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -35,8 +37,12 @@ class ThreadWorker:
         """Serve jobs of the job servers of `settings`."""
         self.tasks = _tasks(settings)
         served = with_later(self.tasks)
+        self._aftermath = Aftermath(open_store(settings), submit=submit_with(settings))
         self._executor = Executor(
-            served, hooks=hooks.select("", settings.hooks), ladder=_NoLadder()
+            served,
+            hooks=hooks.select("", settings.hooks),
+            ladder=_NoLadder(),
+            aftermath=self._aftermath,
         )
         self._worker = _TaskWorker(settings, "gearfleet-test")
         self._worker.answer_with(self._executor.execute, served)
@@ -59,6 +65,7 @@ class ThreadWorker:
             self._worker.work()
         finally:
             self._executor.close()
+            self._aftermath.close()
 
 
 class _NoLadder:

@@ -17,24 +17,52 @@ import time
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gearfleet.errors import JobInterrupted, PayloadDecodeError
+from gearfleet.errors import JobExpired, JobInterrupted, PayloadDecodeError
 from gearfleet.results import Part, TaskRecord, seal
 from gearfleet.tasks.failure import Failure
 from gearfleet.tasks.plans import Plan
-from gearfleet.worker.recorder import Recorder
+from gearfleet.worker.job import Completed
+from gearfleet.worker.recorder import Recorder, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gearfleet.results import ResultStore
+    from gearfleet.results.record import State
     from gearfleet.tasks import SubmitOptions
     from gearfleet.tasks.options import Callback
     from gearfleet.tasks.payload import Meta
     from gearfleet.tasks.plans import Share
+    from gearfleet.worker.job import Job, Outcome
 
 logger = logging.getLogger(__name__)
 
 _NOTHING = Plan()
+
+
+def conclude(
+    aftermath: Aftermath, job: Job, outcome: Outcome, started: float, server: str = ""
+) -> None:
+    """Do what follows a job with this outcome; raise what `Aftermath.complete` raises."""
+    declared = job.task.declared
+    is_success = isinstance(outcome, Completed)
+    callbacks = (declared.on_success if is_success else declared.on_failure,)
+    meta = job.meta
+    if declared.ignore_result and meta is not None and meta.save is None:
+        meta = meta._replace(save=False)
+    if is_success and not aftermath.is_needed(meta, callbacks):
+        return
+    told: dict[str, Any] = (
+        {"result": outcome.value}
+        if isinstance(outcome, Completed)
+        else {"failure": outcome.failure, "state": _state(outcome.error)}
+    )
+    record = record_of(job, started=started, stopped=time.time(), server=server, **told)
+    aftermath.complete(record, meta, callbacks)
+
+
+def _state(error: BaseException) -> State:
+    return "expired" if isinstance(error, JobExpired) else "failure"
 
 
 class Submit(Protocol):

@@ -20,6 +20,7 @@ from gearfleet.errors import JobExpired, JobInterrupted
 from gearfleet.tasks import payload
 from gearfleet.tasks.failure import describe
 from gearfleet.worker import hooks
+from gearfleet.worker.aftermath import conclude
 from gearfleet.worker.job import Completed, Failed, Job, Outcome
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from gearfleet.tasks import Task
+    from gearfleet.worker.aftermath import Aftermath
 
 logger = logging.getLogger(__name__)
 
@@ -65,15 +67,24 @@ class Executor:
     """
 
     def __init__(
-        self, tasks: Mapping[str, Task[..., Any]], *, hooks: hooks.Hooks, ladder: Ladder
+        self,
+        tasks: Mapping[str, Task[..., Any]],
+        *,
+        hooks: hooks.Hooks,
+        ladder: Ladder,
+        aftermath: Aftermath | None = None,
     ) -> None:
-        """Serve `tasks`, by the functions that the job server knows them by."""
+        """Serve `tasks`, by the functions that the job server knows them by.
+
+        `aftermath` keeps their records, and starts what follows them.
+        """
         self.completed = 0
         self.failed = 0
         self.interrupted = 0
         self._tasks = tasks
         self._hooks = hooks
         self._ladder = ladder
+        self._aftermath = aftermath
         self._loop: asyncio.Runner | None = None
         self._pid = os.getpid()
 
@@ -82,10 +93,13 @@ class Executor:
 
         Raises:
             JobInterrupted: the worker has to stop before the job is done.
+            GearfleetError: what became of the job could not be kept, or what
+                follows it not be submitted; it has to run again.
         """
+        started = time.time()
         try:
             with self._ladder.job():
-                outcome = self._run(assignment)
+                job, outcome = self._run(assignment)
         except JobInterrupted:
             self.interrupted += 1
             raise
@@ -94,6 +108,8 @@ class Executor:
         else:
             self.failed += 1
             _log_failure(assignment, outcome)
+        if self._aftermath is not None:
+            conclude(self._aftermath, job, outcome, started, _server(assignment))
         return outcome
 
     def close(self) -> None:
@@ -102,20 +118,22 @@ class Executor:
             self._loop.close()
             self._loop = None
 
-    def _run(self, assignment: Assignment) -> Outcome:
+    def _run(self, assignment: Assignment) -> tuple[Job, Outcome]:
         try:
-            job = self._read(assignment)
+            call = payload.decode_call(assignment.data)
         except Exception as error:
-            return Failed(error=error, failure=describe(error))
+            failed = Failed(error=error, failure=describe(error))
+            return self._job(assignment, payload.Call((), {})), failed
+        job = self._job(assignment, call)
+        if call.meta is not None and 0 < call.meta.expires < time.time():
+            expired = JobExpired()
+            return job, Failed(error=expired, failure=describe(expired))
         hooks.run(self._hooks.before_job, job)
         outcome = self._call(job)
         hooks.run(self._hooks.after_job, job, outcome)
-        return outcome
+        return job, outcome
 
-    def _read(self, assignment: Assignment) -> Job:
-        call = payload.decode_call(assignment.data)
-        if call.meta is not None and 0 < call.meta.expires < time.time():
-            raise JobExpired
+    def _job(self, assignment: Assignment, call: payload.Call) -> Job:
         return Job(
             task=self._tasks[assignment.task],
             args=call.args,
@@ -159,6 +177,11 @@ class Executor:
         except JobInterrupted:
             self.close()  # cancels the coroutine, so that its finally blocks run
             raise
+
+
+def _server(assignment: Assignment) -> str:
+    """Return the job server that gave the job out; tests have jobs of none."""
+    return str(getattr(getattr(assignment, "connection", None), "address", ""))
 
 
 def _end_fork(outcome: Outcome | None) -> NoReturn:

@@ -6,11 +6,14 @@ import logging
 import os
 import re
 import socket
+import time
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import (
     ConfigError,
+    GearfleetError,
     JobInterrupted,
     LocalProtocolError,
     UnknownName,
@@ -18,9 +21,11 @@ from gearfleet.errors import (
 )
 from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
 from gearfleet.gearman.worker import GearmanWorker
+from gearfleet.results import open_store
 from gearfleet.tasks.failure import encode_failure
 from gearfleet.tasks.naming import function_name, later_function
 from gearfleet.worker import hooks
+from gearfleet.worker.aftermath import Aftermath
 from gearfleet.worker.executor import Executor
 from gearfleet.worker.job import Completed, Failed, Outcome
 from gearfleet.worker.lifecycle import Limits, StopLadder
@@ -29,9 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from gearfleet.client import Client
     from gearfleet.config import Settings
     from gearfleet.gearman.jobs import GearmanJob
     from gearfleet.tasks import Task, WorkerModule
+    from gearfleet.worker.aftermath import Submit
 
 logger = logging.getLogger(__name__)
 
@@ -100,12 +107,14 @@ def serve(
     worker = _TaskWorker(settings, client_id(program))
     with StopLadder(limits, drain=worker.shutdown) as ladder:
         served = with_later(info.tasks)
-        executor = Executor(served, hooks=selected, ladder=ladder)
+        aftermath = Aftermath(open_store(settings), submit=submit_with(settings))
+        executor = Executor(served, hooks=selected, ladder=ladder, aftermath=aftermath)
         worker.answer_with(executor.execute, served)
         try:
             _work(info, worker, selected, ladder)
         finally:
             _shut_down(executor, selected, ladder)
+            aftermath.close()
     return 0
 
 
@@ -195,6 +204,18 @@ def _shut_down(executor: Executor, selected: hooks.Hooks, ladder: StopLadder) ->
     )
 
 
+def submit_with(settings: Settings) -> Submit:
+    """Return what submits the jobs that follow others; the client is made for the first."""
+
+    @cache
+    def client() -> Client:
+        from gearfleet.client import Client
+
+        return Client(settings)
+
+    return lambda *call: client().enqueue(*call)
+
+
 def _log_start(info: WorkerInfo) -> None:
     names = [task.name for task in info.tasks.values()]
     logger.info(
@@ -225,11 +246,27 @@ class _TaskWorker(GearmanWorker):
             self.register_task(function, execute)
 
     def on_job_execute(self, current_job: GearmanJob) -> bool:
-        outcome = self._execute(current_job)
+        try:
+            outcome = self._execute(current_job)
+        except GearfleetError as error:
+            self._give_back(current_job, error)
+            return False
         if isinstance(outcome, Completed):
             return self.on_job_complete(current_job, outcome.data)
         self._tell_failure(current_job, outcome)
         return False
+
+    @staticmethod
+    def _give_back(job: GearmanJob, error: GearfleetError) -> None:
+        """Close the connection, so that the job server gives the job out again."""
+        logger.error(
+            "Job %s of %s runs again, because what became of it cannot be kept: %s",
+            job.handle,
+            job.task,
+            error,
+            extra={"action": "job_given_back", "handle": job.handle, "function": job.task},
+        )
+        job.connection.lose(error, time.monotonic())
 
     def _tell_failure(self, job: GearmanJob, outcome: Failed) -> None:
         """Tell the caller why, in the packets that its client understands.

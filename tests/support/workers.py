@@ -79,7 +79,8 @@ class WorkerProject:
         """Serve jobs of `servers`; `more` is added to the worker module, `hooks` to the settings."""
         self.folder = folder
         self.package = f"app_{os.getpid()}_{next(_numbers)}"
-        self.settings = Settings(servers=servers, client_timeout=30)
+        self.run_dir = folder / "run"
+        self.settings = Settings(servers=servers, client_timeout=30, run_dir=self.run_dir)
         self.client = Client(self.settings)
         self._pool = ThreadPoolExecutor(4)
         self._processes: list[Process] = []
@@ -102,7 +103,8 @@ class WorkerProject:
     def start(self, *options: str) -> Process:
         """Start a worker."""
         log = self.folder / f"worker.{len(self._processes)}.log"
-        process = Process(self.command(*options), log=log, cwd=self.folder, env=clean_environment())
+        environment = clean_environment(GEARFLEET_RUN_DIR=str(self.run_dir))
+        process = Process(self.command(*options), log=log, cwd=self.folder, env=environment)
         self._processes.append(process)
         return process
 

@@ -14,17 +14,43 @@ from gearfleet._version import __version__
 
 if TYPE_CHECKING:
     from gearfleet.client import Client, JobHandle
+    from gearfleet.results.reading import (
+        count_group,
+        delete_group,
+        fetch,
+        fetch_group,
+        result,
+        result_group,
+    )
     from gearfleet.tasks import task
     from gearfleet.worker import hooks
 
 _HOMES = {
     "Client": "gearfleet.client",
     "JobHandle": "gearfleet.client",
+    "count_group": "gearfleet.results.reading",
+    "delete_group": "gearfleet.results.reading",
+    "fetch": "gearfleet.results.reading",
+    "fetch_group": "gearfleet.results.reading",
     "hooks": "gearfleet.worker",
+    "result": "gearfleet.results.reading",
+    "result_group": "gearfleet.results.reading",
     "task": "gearfleet.tasks",
 }
 
-__all__ = ["Client", "JobHandle", "__version__", "hooks", "task"]
+__all__ = [
+    "Client",
+    "JobHandle",
+    "__version__",
+    "count_group",
+    "delete_group",
+    "fetch",
+    "fetch_group",
+    "hooks",
+    "result",
+    "result_group",
+    "task",
+]
 
 
 def __getattr__(name: str) -> Any:

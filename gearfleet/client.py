@@ -19,6 +19,7 @@ from gearfleet import config
 from gearfleet.errors import ServerUnavailable
 from gearfleet.gearman.client import GearmanClient
 from gearfleet.loops import PerLoop
+from gearfleet.outcomes import Outcomes, status_of
 from gearfleet.outgoing import Outgoing, handles_of, new_id, unique_of
 from gearfleet.standins import Eager, stand_in_for
 from gearfleet.tasks import JobHandle, SubmitOptions, Task, TaskCall, submission
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from gearfleet.config import Settings
-    from gearfleet.tasks import Submitter
+    from gearfleet.tasks import HandleStatus, Submitter
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ T = TypeVar("T")
 _PLAIN = SubmitOptions()
 
 
-class Client:
+class Client(Outcomes):
     """Submits jobs to the job servers of the settings.
 
     One client may be used by many threads and event loops, and on both sides of a fork.
@@ -243,6 +244,12 @@ class Client:
             return outgoing.handle(await gearman.submit_job(**outgoing.arguments()))
         except ServerUnavailable as error:
             return await self._instead(error, name).aenqueue(name, args, kwargs, options)
+
+    def status(self, handle: JobHandle) -> HandleStatus:
+        """Return what the job server knows of a job; see `JobHandle.status`."""
+        if (stand_in := self._stand_in()) is not None:
+            return stand_in.status(handle)
+        return status_of(handle, self._gearman, self.settings)
 
     def close(self) -> None:
         """Close the connections; the next job opens new ones.

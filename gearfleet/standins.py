@@ -15,6 +15,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import JobFailed
+from gearfleet.outcomes import Outcomes
 from gearfleet.tasks import JobHandle, apps_of, declarations, discover
 from gearfleet.tasks.failure import describe
 from gearfleet.tasks.naming import function_name
@@ -39,7 +40,7 @@ def stand_in_for(settings: Settings) -> Submitter | None:
     return Eager(settings) if settings.always_eager else None
 
 
-class Eager:
+class Eager(Outcomes):
     """Runs each job at once, in this process and this thread.
 
     Delays, priorities and uniques mean nothing here, and nothing is retried. An
@@ -49,7 +50,7 @@ class Eager:
 
     def __init__(self, settings: Settings) -> None:
         """Find tasks in what is imported, then in the apps of `settings`."""
-        self._settings = settings
+        self.settings = settings
 
     def run(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
@@ -65,7 +66,7 @@ class Eager:
     ) -> JobHandle:
         """Run the task; its result is dropped."""
         _arrived(_finished(self._begin(name, args, kwargs, options)))
-        return _handle(name, self._settings, INLINE)
+        return _handle(name, self.settings, INLINE)
 
     def enqueue_many(self, calls: Iterable[TaskCall]) -> list[JobHandle]:
         """Run one after the other."""
@@ -85,7 +86,7 @@ class Eager:
     ) -> JobHandle:
         """Run the task in this event loop."""
         _arrived(await _awaited(self._begin(name, args, kwargs, options)))
-        return _handle(name, self._settings, INLINE)
+        return _handle(name, self.settings, INLINE)
 
     def _begin(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
@@ -101,15 +102,15 @@ class Eager:
         return self._find(name).func(*call.args, **call.kwargs)
 
     def _find(self, name: str) -> Task[Any, Any]:
-        return declarations.find(name) or discover(apps_of(self._settings.apps)).find(name)
+        return declarations.find(name) or discover(apps_of(self.settings.apps)).find(name)
 
 
-class Disabled:
+class Disabled(Outcomes):
     """Logs each job, and runs none."""
 
     def __init__(self, settings: Settings) -> None:
         """Log jobs by the functions that `settings` make of their tasks."""
-        self._settings = settings
+        self.settings = settings
 
     def run(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
@@ -129,7 +130,7 @@ class Disabled:
             dict(kwargs),
             extra={"action": "job_disabled", "task": name},
         )
-        return _handle(name, self._settings, DISABLED)
+        return _handle(name, self.settings, DISABLED)
 
     def enqueue_many(self, calls: Iterable[TaskCall]) -> list[JobHandle]:
         """Log each of them."""
@@ -146,6 +147,16 @@ class Disabled:
     ) -> JobHandle:
         """Log the job."""
         return self.enqueue(name, args, kwargs, options)
+
+    def wait(self, handle: JobHandle, timeout: float | None = None) -> bool:
+        """Return True: nothing more will happen."""
+        return True
+
+    def outcome(self, handle: JobHandle, timeout: float | None = None) -> Any:
+        """Return None, as `run` does."""
+
+    async def aoutcome(self, handle: JobHandle, timeout: float | None = None) -> Any:
+        """Return None, as `run` does."""
 
 
 def _handle(name: str, settings: Settings, server: str) -> JobHandle:

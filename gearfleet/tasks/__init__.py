@@ -5,6 +5,7 @@ from gearfleet.tasks.discovery import discover, load_worker
 from gearfleet.tasks.registry import App, Registry, WorkerModule, apps_of
 from gearfleet.tasks.submission import (
     Codec,
+    HandleStatus,
     JobHandle,
     Priority,
     SubmitOptions,
@@ -17,6 +18,7 @@ from gearfleet.tasks.task import Task, task
 __all__ = [
     "App",
     "Codec",
+    "HandleStatus",
     "JobHandle",
     "Priority",
     "Registry",

@@ -135,6 +135,59 @@ class JobHandle:
     unique: str
     server: str
 
+    def status(self) -> HandleStatus:
+        """Ask the job server whether the job is queued or running, and how far it is.
+
+        A job that has ended is unknown to it, as one that it never had.
+
+        Raises:
+            ServerUnavailable: it does not answer.
+        """
+        return submitter().status(self)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the job has ended; return False if it has not after `timeout` seconds.
+
+        The record of the job tells, so one whose result is not kept is not noticed.
+        None is for the setting `client_timeout`.
+        """
+        return submitter().wait(self, timeout)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the job and return what the task returned.
+
+        Raises:
+            JobFailed: the task raised; the message says what.
+            JobExpired: the job began too late, and was dropped.
+            JobTimeout: it has not ended after `timeout` seconds (None for the setting
+                `client_timeout`), or its result is not kept.
+            ResultStoreUnavailable: results are not kept, or cannot be read.
+        """
+        return submitter().outcome(self, timeout)
+
+    async def aresult(self, timeout: float | None = None) -> Any:
+        """Do what `result` does, and let the event loop go on meanwhile."""
+        return await submitter().aoutcome(self, timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandleStatus:
+    """What a job server knows of a job.
+
+    Attributes:
+        state: ``queued``, also before its time; ``running``; or ``unknown``.
+        numerator: how far it is, as the task last said.
+        denominator: of how much; 0 if the task did not say.
+    """
+
+    state: Literal["queued", "running", "unknown"] = "unknown"
+    numerator: int = 0
+    denominator: int = 0
+
+    def __str__(self) -> str:
+        progress = f" {self.numerator}/{self.denominator}" if self.denominator else ""
+        return f"{self.state}{progress}"
+
 
 class Submitter(Protocol):
     """Whoever can submit a job of the task called `name`."""
@@ -161,6 +214,18 @@ class Submitter(Protocol):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> JobHandle:
         """Do what `enqueue` does, and let the event loop go on meanwhile."""
+
+    def status(self, handle: JobHandle) -> HandleStatus:
+        """Return what the job server knows of a job."""
+
+    def wait(self, handle: JobHandle, timeout: float | None = None) -> bool:
+        """Wait until a job has ended; return False if it has not in time."""
+
+    def outcome(self, handle: JobHandle, timeout: float | None = None) -> Any:
+        """Wait for a job in the background, and return what the task returned."""
+
+    async def aoutcome(self, handle: JobHandle, timeout: float | None = None) -> Any:
+        """Do what `outcome` does, and let the event loop go on meanwhile."""
 
 
 def submitter() -> Submitter:

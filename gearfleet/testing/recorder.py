@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from gearfleet.config import Settings
-    from gearfleet.tasks import JobHandle, Submitter, TaskCall
+    from gearfleet.tasks import HandleStatus, JobHandle, Submitter, TaskCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +140,22 @@ class Submitted:
         """Record a background job."""
         self._note(name, args, kwargs, options, waits=False)
         return await (self._forward or self._idle).aenqueue(name, args, kwargs, options)
+
+    def status(self, handle: JobHandle) -> HandleStatus:
+        """Return what is known of a job."""
+        return (self._forward or self._idle).status(handle)
+
+    def wait(self, handle: JobHandle, timeout: float | None = None) -> bool:
+        """Return whether a job has ended."""
+        return (self._forward or self._idle).wait(handle, timeout)
+
+    def outcome(self, handle: JobHandle, timeout: float | None = None) -> Any:
+        """Return the result of a job that was run; None of one that was only recorded."""
+        return (self._forward or self._idle).outcome(handle, timeout)
+
+    async def aoutcome(self, handle: JobHandle, timeout: float | None = None) -> Any:
+        """Do what `outcome` does."""
+        return await (self._forward or self._idle).aoutcome(handle, timeout)
 
     def _note(
         self,

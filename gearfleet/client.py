@@ -20,12 +20,12 @@ from gearfleet.errors import ServerUnavailable
 from gearfleet.gearman.client import GearmanClient
 from gearfleet.loops import PerLoop
 from gearfleet.outcomes import Outcomes, status_of
-from gearfleet.outgoing import Outgoing, handles_of, new_id, unique_of
+from gearfleet.outgoing import Outgoing, handles_of, meta_of, unique_of
 from gearfleet.standins import Eager, stand_in_for
 from gearfleet.tasks import JobHandle, SubmitOptions, Task, TaskCall, submission
 from gearfleet.tasks.forms import arguments_of, options_of, refuse_misplaced
 from gearfleet.tasks.naming import function_name
-from gearfleet.tasks.payload import Meta, encode_call
+from gearfleet.tasks.payload import encode_call
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
@@ -299,7 +299,7 @@ class Client(Outcomes):
             raise ValueError(
                 f"A job of {name} for later runs in the background: use delay(), after() or at()"
             )
-        meta = _meta(options, now, waits=waits)
+        meta = meta_of(options, now, waits=waits)
         timeout = self.settings.client_timeout if options.timeout is None else options.timeout
         return Outgoing(
             function=function_name(name, self.settings.prefix),
@@ -318,20 +318,6 @@ def _name(task: Task[..., Any] | str) -> str:
 
 def _options(task: Task[..., Any] | str) -> SubmitOptions:
     return _PLAIN if isinstance(task, str) else task.chosen
-
-
-def _meta(options: SubmitOptions, now: float, *, waits: bool) -> Meta:
-    return Meta(
-        id=options.id or new_id(),
-        enqueued_at=now,
-        waits=waits,
-        expires=options.expires_at(now) if options.expires is not None else 0.0,
-        name=options.name,
-        group=options.group,
-        hook=options.hook,
-        save=options.save,
-        chain=options.chain,
-    )
 
 
 def _with(options: SubmitOptions, given: Mapping[str, Any]) -> SubmitOptions:

@@ -30,12 +30,10 @@ from gearfleet.gearman.protocol import MAX_UNIQUE_BYTES
 from gearfleet.tasks import JobHandle, SubmitOptions, typed
 from gearfleet.tasks.failure import decode_failure
 from gearfleet.tasks.naming import later_function
-from gearfleet.tasks.payload import decode_value
+from gearfleet.tasks.payload import Meta, decode_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from gearfleet.tasks.payload import Meta
 
 _GEARMAN_PRIORITIES = {"high": PRIORITY_HIGH, "normal": PRIORITY_NONE, "low": PRIORITY_LOW}
 
@@ -153,6 +151,21 @@ class _Ids:
 
 
 new_id = _Ids()
+
+
+def meta_of(options: SubmitOptions, now: float, *, waits: bool) -> Meta:
+    """Return what the payload of a job says of it."""
+    return Meta(
+        id=options.id or new_id(),
+        enqueued_at=now,
+        waits=waits,
+        expires=options.expires_at(now) if options.expires is not None else 0.0,
+        name=options.name,
+        group=options.group,
+        hook=options.hook,
+        save=options.save,
+        chain=options.chain,
+    )
 
 
 def handles_of(batch: Sequence[Outgoing], requests: Sequence[GearmanJobRequest]) -> list[JobHandle]:

@@ -11,21 +11,27 @@ import asyncio
 import inspect
 import logging
 import threading
-import uuid
-from typing import TYPE_CHECKING, Any
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gearfleet.errors import JobFailed
 from gearfleet.outcomes import Outcomes
+from gearfleet.outgoing import meta_of, new_id
+from gearfleet.results import open_store
 from gearfleet.tasks import JobHandle, apps_of, declarations, discover
 from gearfleet.tasks.failure import describe
 from gearfleet.tasks.naming import function_name
 from gearfleet.tasks.payload import decode_call, decode_value, encode_call, encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 
     from gearfleet.config import Settings
     from gearfleet.tasks import SubmitOptions, Submitter, Task, TaskCall
+    from gearfleet.tasks.payload import Meta
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +51,8 @@ class Eager(Outcomes):
 
     Delays, priorities and uniques mean nothing here, and nothing is retried. An
     exception of the task reaches the caller: from `enqueue` as it is, from
-    `run` as the cause of a `JobFailed`, as from a worker.
+    `run` as the cause of a `JobFailed`, as from a worker. The record is kept, hooks
+    are called, and what follows the job is run too.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -56,17 +63,22 @@ class Eager(Outcomes):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> Any:
         """Run the task and return its result."""
+        job = self._job(name, args, kwargs, options, waits=True)
         try:
-            return _arrived(_finished(self._begin(name, args, kwargs, options)))
+            with self._concluding(job) as told:
+                told.value = _arrived(_finished(job.begin()))
+            return told.value
         except Exception as error:
             raise JobFailed(f"{name} failed: {describe(error)}") from error
 
     def enqueue(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> JobHandle:
-        """Run the task; its result is dropped."""
-        _arrived(_finished(self._begin(name, args, kwargs, options)))
-        return _handle(name, self.settings, INLINE)
+        """Run the task; its result is kept as a worker would keep it."""
+        job = self._job(name, args, kwargs, options)
+        with self._concluding(job) as told:
+            told.value = _arrived(_finished(job.begin()))
+        return _handle(name, self.settings, INLINE, job.meta.id)
 
     def enqueue_many(self, calls: Iterable[TaskCall]) -> list[JobHandle]:
         """Run one after the other."""
@@ -76,8 +88,11 @@ class Eager(Outcomes):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> Any:
         """Run the task in this event loop and return its result."""
+        job = self._job(name, args, kwargs, options, waits=True)
         try:
-            return _arrived(await _awaited(self._begin(name, args, kwargs, options)))
+            with self._concluding(job) as told:
+                told.value = _arrived(await _awaited(job.begin()))
+            return told.value
         except Exception as error:
             raise JobFailed(f"{name} failed: {describe(error)}") from error
 
@@ -85,24 +100,101 @@ class Eager(Outcomes):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> JobHandle:
         """Run the task in this event loop."""
-        _arrived(await _awaited(self._begin(name, args, kwargs, options)))
-        return _handle(name, self.settings, INLINE)
+        job = self._job(name, args, kwargs, options)
+        with self._concluding(job) as told:
+            told.value = _arrived(await _awaited(job.begin()))
+        return _handle(name, self.settings, INLINE, job.meta.id)
 
-    def _begin(
-        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
-    ) -> Any:
-        """Call the function of the task; a coroutine function's call has not begun then."""
-        call = decode_call(encode_call(args, kwargs))
+    def _job(
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: SubmitOptions,
+        *,
+        waits: bool = False,
+    ) -> _InlineJob:
+        """Return the job as it would arrive at a worker."""
+        meta = meta_of(options, time.time(), waits=waits)
+        call = decode_call(encode_call(args, kwargs, meta))
         if options.after is not None or options.at is not None:
             logger.info(
                 "%s runs at once, in this process; its delay is ignored",
                 name,
                 extra={"action": "job_inline", "task": name},
             )
-        return self._find(name).func(*call.args, **call.kwargs)
+        return _InlineJob(self._find(name), call.args, call.kwargs, call.meta or meta)
+
+    @contextmanager
+    def _concluding(self, job: _InlineJob) -> Iterator[_Told]:
+        """Do what a worker does when a job has ended."""
+        started, told = time.time(), _Told()
+        try:
+            yield told
+        except Exception as error:
+            self._conclude(job, started, error=error)
+            raise
+        self._conclude(job, started, value=told.value)
+
+    def _conclude(
+        self, job: _InlineJob, started: float, *, value: Any = None, error: Exception | None = None
+    ) -> None:
+        # By name, because the worker stands on a higher floor; and only here, because
+        # whoever submits to job servers needs none of it.
+        after, of_job = (import_module(f"gearfleet.worker.{name}") for name in ("aftermath", "job"))
+        outcome = (
+            of_job.Completed(value=value, data=b"")
+            if error is None
+            else of_job.Failed(error=error, failure=describe(error))
+        )
+        aftermath = after.Aftermath(open_store(self.settings), submit=self._follow)
+        ended = of_job.Job(
+            task=job.task,
+            args=job.args,
+            kwargs=job.kwargs,
+            meta=job.meta,
+            function=function_name(job.task.name, self.settings.prefix),
+            handle="",
+            unique=job.meta.id,
+        )
+        try:
+            after.conclude(aftermath, ended, outcome, started, INLINE)
+        finally:
+            aftermath.close()
+
+    def _follow(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
+    ) -> None:
+        """Run the next step of a chain; if it fails, its record says so."""
+        try:
+            self.enqueue(name, args, kwargs, options)
+        except Exception:
+            logger.exception(
+                "%s, which follows another job, failed", name, extra={"action": "step_failed"}
+            )
 
     def _find(self, name: str) -> Task[Any, Any]:
         return declarations.find(name) or discover(apps_of(self.settings.apps)).find(name)
+
+
+class _InlineJob(NamedTuple):
+    """A job that this process runs."""
+
+    task: Task[Any, Any]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    meta: Meta
+
+    def begin(self) -> Any:
+        """Call the function of the task; a coroutine function's call has not begun then."""
+        return self.task.func(*self.args, **self.kwargs)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a job returned."""
+
+    value: Any = None
 
 
 class Disabled(Outcomes):
@@ -159,8 +251,8 @@ class Disabled(Outcomes):
         """Return None, as `run` does."""
 
 
-def _handle(name: str, settings: Settings, server: str) -> JobHandle:
-    job = uuid.uuid4().hex
+def _handle(name: str, settings: Settings, server: str, job: str = "") -> JobHandle:
+    job = job or new_id()
     function = function_name(name, settings.prefix)
     return JobHandle(id=job, function=function, unique=f"{job}.1", server=server)
 

@@ -14,6 +14,7 @@ from gearfleet._version import __version__
 
 if TYPE_CHECKING:
     from gearfleet.client import Client, JobHandle
+    from gearfleet.flows import chain, gather
     from gearfleet.results.reading import (
         count_group,
         delete_group,
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "Client": "gearfleet.client",
     "JobHandle": "gearfleet.client",
+    "chain": "gearfleet.flows",
     "count_group": "gearfleet.results.reading",
     "delete_group": "gearfleet.results.reading",
     "fetch": "gearfleet.results.reading",
     "fetch_group": "gearfleet.results.reading",
+    "gather": "gearfleet.flows",
     "hooks": "gearfleet.worker",
     "result": "gearfleet.results.reading",
     "result_group": "gearfleet.results.reading",
@@ -42,10 +45,12 @@ __all__ = [
     "Client",
     "JobHandle",
     "__version__",
+    "chain",
     "count_group",
     "delete_group",
     "fetch",
     "fetch_group",
+    "gather",
     "hooks",
     "result",
     "result_group",

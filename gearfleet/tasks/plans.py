@@ -35,6 +35,7 @@ class Step:
         number: in it, from 0.
         takes_result: whether the result before it is its first argument.
         runs_always: whether it runs after a failure too.
+        keep: seconds for which its result is kept, whatever the limits.
     """
 
     call: TaskCall
@@ -42,6 +43,7 @@ class Step:
     number: int
     takes_result: bool = False
     runs_always: bool = False
+    keep: float = 0.0
 
     @property
     def job(self) -> str:
@@ -60,6 +62,7 @@ class Step:
             "number": self.number,
             "takes_result": self.takes_result,
             "runs_always": self.runs_always,
+            "for": self.keep,
         }
 
     @classmethod
@@ -72,6 +75,7 @@ class Step:
             number=told["number"],
             takes_result=told["takes_result"],
             runs_always=told["runs_always"],
+            keep=told["for"],
         )
 
 
@@ -146,7 +150,8 @@ class Plan:
         if not (is_success or step.runs_always):
             return None
         args = (result, *step.call.args) if step.takes_result else step.call.args
-        options = replace(step.call.options, id=step.job, chain=Plan(steps=tuple(rest)).told())
+        plan = Plan(keep=step.keep, steps=tuple(rest))
+        options = replace(step.call.options, id=step.job, chain=plan.told())
         return step.call._replace(args=args, options=options)
 
 
@@ -167,6 +172,7 @@ def steps_of(
     *,
     pass_results: bool = False,
     stop_on_failure: bool = True,
+    keep: float = 0.0,
 ) -> tuple[Step, ...]:
     """Return `calls` as the steps of the chain with this id."""
     return tuple(
@@ -176,6 +182,7 @@ def steps_of(
             number=number,
             takes_result=pass_results and number > 0,
             runs_always=not stop_on_failure,
+            keep=keep,
         )
         for number, call in enumerate(calls)
     )

@@ -81,6 +81,11 @@ class Recorder:
             if len(self._pending) == 1:
                 self._changed.notify()
 
+    def is_pending(self, job: str) -> bool:
+        """Return whether the success of this job is about to be written."""
+        with self._changed:
+            return any(sealed.id == job for sealed in self._pending)
+
     def failure(self, record: TaskRecord) -> None:
         """Keep `record` now.
 

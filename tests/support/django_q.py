@@ -45,6 +45,11 @@ def not_a_task():
 def tell(record):
     note(f"hook {record.id} {record.state} {record.result}")
 
+def hold_on_in_hook(record):
+    note("in hook")
+    while not (FOLDER / "hook").exists():
+        time.sleep(0.01)
+
 def bad_hook(record):
     note("bad hook")
     raise RuntimeError("of the hook")

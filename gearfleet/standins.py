@@ -163,7 +163,14 @@ class Eager(Outcomes):
             aftermath.close()
 
     def _follow(
-        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: SubmitOptions,
+        /,
+        *,
+        server: str,
     ) -> None:
         """Run the next step of a chain; if it fails, its record says so."""
         try:

@@ -12,7 +12,8 @@ from gearfleet.tasks.naming import function_name
 from gearfleet.worker import hooks
 from gearfleet.worker.aftermath import Aftermath
 from gearfleet.worker.executor import Executor
-from gearfleet.worker.process import _TaskWorker, submit_with, with_later
+from gearfleet.worker.followers import Followers
+from gearfleet.worker.process import _TaskWorker, with_later
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -37,7 +38,8 @@ class ThreadWorker:
         """Serve jobs of the job servers of `settings`."""
         self.tasks = _tasks(settings)
         served = with_later(self.tasks)
-        self._aftermath = Aftermath(open_store(settings), submit=submit_with(settings))
+        self._followers = Followers(settings)
+        self._aftermath = Aftermath(open_store(settings), submit=self._followers)
         self._executor = Executor(
             served,
             hooks=hooks.select("", settings.hooks),
@@ -66,6 +68,7 @@ class ThreadWorker:
         finally:
             self._executor.close()
             self._aftermath.close()
+            self._followers.close()
 
 
 class _NoLadder:

@@ -66,10 +66,17 @@ def _state(error: BaseException) -> State:
 
 
 class Submit(Protocol):
-    """`Client.enqueue`."""
+    """`Client.enqueue`, of a client of `server`; of any job server if that is empty."""
 
     def __call__(
-        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions, /
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: SubmitOptions,
+        /,
+        *,
+        server: str,
     ) -> object: ...
 
 
@@ -128,7 +135,9 @@ class Aftermath:
         call = plan.next_call(is_success=record.is_success, result=record.result)
         if call is None or self._has_ended(call.options.id):
             return
-        self._submit(*call)
+        # If the job runs again, the same job server gives it out, and there what
+        # follows it now is pending under the same unique.
+        self._submit(*call, server=record.server)
         logger.debug(
             "Job %s is followed by %s of %s",
             record.id,
@@ -139,6 +148,8 @@ class Aftermath:
 
     def _has_ended(self, job: str) -> bool:
         """Return whether the next step is done, because the one before it ran twice."""
+        if self.recorder.is_pending(job):
+            return True
         found = self._store.get(job) if self._store else None
         return found is not None and found.id == job and found.is_final
 

@@ -8,7 +8,6 @@ import re
 import socket
 import time
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import (
@@ -27,6 +26,7 @@ from gearfleet.tasks.naming import function_name, later_function
 from gearfleet.worker import hooks
 from gearfleet.worker.aftermath import Aftermath
 from gearfleet.worker.executor import Executor
+from gearfleet.worker.followers import Followers
 from gearfleet.worker.job import Completed, Failed, Outcome
 from gearfleet.worker.lifecycle import Limits, StopLadder
 
@@ -34,11 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from gearfleet.client import Client
     from gearfleet.config import Settings
     from gearfleet.gearman.jobs import GearmanJob
     from gearfleet.tasks import Task, WorkerModule
-    from gearfleet.worker.aftermath import Submit
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +105,8 @@ def serve(
     worker = _TaskWorker(settings, client_id(program))
     with StopLadder(limits, drain=worker.shutdown) as ladder:
         served = with_later(info.tasks)
-        aftermath = Aftermath(open_store(settings), submit=submit_with(settings))
+        followers = Followers(settings)
+        aftermath = Aftermath(open_store(settings), submit=followers)
         executor = Executor(served, hooks=selected, ladder=ladder, aftermath=aftermath)
         worker.answer_with(executor.execute, served)
         try:
@@ -115,6 +114,7 @@ def serve(
         finally:
             _shut_down(executor, selected, ladder)
             aftermath.close()
+            followers.close()
     return 0
 
 
@@ -202,18 +202,6 @@ def _shut_down(executor: Executor, selected: hooks.Hooks, ladder: StopLadder) ->
         *counts.values(),
         extra={"action": "worker_stopped", "reason": reason, **counts},
     )
-
-
-def submit_with(settings: Settings) -> Submit:
-    """Return what submits the jobs that follow others; the client is made for the first."""
-
-    @cache
-    def client() -> Client:
-        from gearfleet.client import Client
-
-        return Client(settings)
-
-    return lambda *call: client().enqueue(*call)
 
 
 def _log_start(info: WorkerInfo) -> None:

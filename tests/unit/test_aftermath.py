@@ -40,13 +40,15 @@ class Line:
     def __init__(self, **limits: Any) -> None:
         self.store = MemoryStore(Retention(**limits))
         self.submitted: list[TaskCall] = []
+        self.servers: list[str] = []
         self.is_down = False
         self.aftermath = Aftermath(self.store, submit=self.submit)
 
-    def submit(self, *call: Any) -> None:
+    def submit(self, *call: Any, server: str) -> None:
         if self.is_down:
             raise ServerUnavailable
         self.submitted.append(TaskCall(*call))
+        self.servers.append(server)
 
     def end(self, job: str, plan: Plan, result: Any = None, **fields: Any) -> TaskRecord | None:
         """Let a job end whose payload has `plan`; return what is kept of it."""
@@ -128,9 +130,10 @@ def test_a_chain__stops_on_failure() -> None:
 def test_a_chain__a_rerun_forks_nothing() -> None:
     line = Line()
     plan = chain(TaskCall("one", (), {}))
-    line.end("x", plan)
-    line.end("x", plan)  # while the next step is pending: it has the same id
+    line.end("x", plan, server="h:1")
+    line.end("x", plan, server="h:1")  # while the next step is pending: it has the same id
     assert [each.options.id for each in line.submitted] == [job_of("c", 0)] * 2
+    assert line.servers == ["h:1"] * 2
     line.end(job_of("c", 0), Plan())
     line.end("x", plan)  # when it has ended
     assert len(line.submitted) == 2

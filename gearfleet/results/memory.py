@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from gearfleet.results.record import Sealed, TaskRecord, seal
@@ -113,14 +112,6 @@ class MemoryStore:
         return sum(self._sealed.pop(job, None) is not None for job in jobs)
 
     def _prune(self) -> None:
-        seen: Counter[tuple[bool, str]] = Counter()
-        for each in reversed(self._sealed.copy().values()):
-            limit = self.retention.limit(each)
-            if not limit:
-                continue
-            kind = self.retention.kind(each)
-            seen[kind] += 1
-            if seen[kind] > limit:
-                del self._sealed[each.id]
         now = self._clock()
-        self._delete([each.id for each in self._sealed.values() if 0 < each.keep_until <= now])
+        alive = (each for each in self._sealed.values() if not 0 < each.keep_until <= now)
+        self._sealed = {each.id: each for each in self.retention.newest(alive)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from zlib import crc32
 
 _WORDS = """
 acorn adobe agate alder alloy almond alpine amber anchor anvil apple apricot apron arch arrow ash
@@ -28,5 +28,5 @@ WORDS = tuple(_WORDS.split())
 
 def readable_name(job: str) -> str:
     """Return the name of the job with this id, such as ``amber-heron-lake-oak``; always the same."""
-    digest = blake2b(job.encode("utf-8", "surrogatepass"), digest_size=4).digest()
-    return "-".join(map(WORDS.__getitem__, digest))
+    number = crc32(job.encode("utf-8", "surrogatepass"))
+    return "-".join([WORDS[number >> shift & 255] for shift in (24, 16, 8, 0)])

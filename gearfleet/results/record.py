@@ -120,7 +120,7 @@ class Sealed(NamedTuple):
             name=self.name,
             function=self.function,
             queue=self.queue,
-            args=args,
+            args=tuple(args),
             kwargs=kwargs,
             group=self.group,
             hook=self.hook,
@@ -165,10 +165,10 @@ def seal(record: TaskRecord) -> Sealed:
 
 def _arguments(record: TaskRecord) -> bytes:
     try:
-        return encode_value([tuple(record.args), dict(record.kwargs)])
+        return encode_value([list(record.args), record.kwargs])
     except PayloadEncodeError:
         shown = {key: _shown(item) for key, item in record.kwargs.items()}
-        return encode_value([tuple(map(_shown, record.args)), shown])
+        return encode_value([list(map(_shown, record.args)), shown])
 
 
 def _written(value: Any) -> bytes:

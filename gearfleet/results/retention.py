@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gearfleet.config import Settings
     from gearfleet.results.record import Sealed
 
@@ -54,3 +57,16 @@ class Retention:
         if not is_success or not self.save_limit_per:
             return is_success, ""
         return is_success, str(getattr(sealed, self.save_limit_per))
+
+    def newest(self, sealed: Iterable[Sealed]) -> list[Sealed]:
+        """Return those of `sealed`, the oldest first, that are within the limits."""
+        seen: Counter[tuple[bool, str]] = Counter()
+        kept: list[Sealed] = []
+        for each in reversed(list(sealed)):
+            if limit := self.limit(each):
+                kind = self.kind(each)
+                seen[kind] += 1
+                if seen[kind] > limit:
+                    continue
+            kept.append(each)
+        return kept[::-1]

@@ -90,6 +90,7 @@ class SQLiteStore:
         saved = [each if isinstance(each, Sealed) else seal(each) for each in records]
         if not saved:
             return
+        saved = self.retention.newest(saved)  # a burst is longer than what is kept of it
         with self._writing() as connection:
             connection.executemany(
                 f"INSERT OR REPLACE INTO records ({_LIST}) VALUES ({_MARKS})", saved

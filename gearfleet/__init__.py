@@ -14,6 +14,7 @@ from gearfleet._version import __version__
 
 if TYPE_CHECKING:
     from gearfleet.client import Client, JobHandle
+    from gearfleet.errors import Retry
     from gearfleet.flows import chain, gather
     from gearfleet.results.reading import (
         count_group,
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
         result_group,
     )
     from gearfleet.tasks import task
+    from gearfleet.tasks.retry import Backoff
     from gearfleet.worker import hooks
 
 _HOMES = {
+    "Backoff": "gearfleet.tasks.retry",
     "Client": "gearfleet.client",
     "JobHandle": "gearfleet.client",
+    "Retry": "gearfleet.errors",
     "chain": "gearfleet.flows",
     "count_group": "gearfleet.results.reading",
     "delete_group": "gearfleet.results.reading",
@@ -42,8 +46,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "Backoff",
     "Client",
     "JobHandle",
+    "Retry",
     "__version__",
     "chain",
     "count_group",

@@ -21,6 +21,7 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
         - JobFailed                     the task raised, or the worker refused the job
         - JobTimeout                    (also a TimeoutError) no result within the caller's limit
         - JobRefused                    the job server did not accept the job
+      + Retry                           raised by a task: this job should be tried again
         - JobExpired                    the job did not begin before its `expires`
         - BatchFailed                   some jobs of a batch were not accepted
       + ResultStoreUnavailable          what became of jobs cannot be kept, or looked up
@@ -171,6 +172,28 @@ class JobRefused(JobError):
 
 class JobExpired(JobError):
     """The job was dropped, because it had not begun when it expired."""
+
+
+class Retry(GearfleetError):
+    """The task asks to be tried again.
+
+    Example:
+        raise Retry("the printer is warming up", after=30)
+    """
+
+    def __init__(
+        self, message: str = "The task asks to be tried again.", *, after: float | None = None
+    ) -> None:
+        """Ask for another attempt, if the task has any left.
+
+        Args:
+            message: why; the failure has it if no attempt is left.
+            after: seconds until then; None as the task's `backoff` says.
+        """
+        if after is not None and not 0 <= after < float("inf"):
+            raise ValueError(f"after must be 0 seconds or more; it is {after!r}")
+        super().__init__(message)
+        self.after = after
 
 
 class BatchFailed(JobError):

@@ -172,6 +172,8 @@ _PLAIN: Mapping[str, Callable[[object, str], Any]] = {
     "always_eager": _boolean,
     "disabled": _boolean,
     "send_failure": _send_failure,
+    "retries": _count,
+    "retry_after": _seconds,
     "results": _results,
     "save_limit": _save_limit,
     "failure_limit": _count,

@@ -49,6 +49,8 @@ class Settings:
         disabled: whether jobs are logged and not run.
         send_failure: what to do when no job server can be reached: ``raise`` or ``run``,
             which runs a background job in the caller's process.
+        retries: how often a failed background job is tried again, where its task does not say.
+        retry_after: seconds between its attempts, where its task does not say.
         results: where results are kept: ``sqlite`` (a file in the run directory),
             ``sqlite:///path``, ``memory``, ``none``, or the dotted path of a function that
             is called with the settings and returns a store.
@@ -74,6 +76,8 @@ class Settings:
     always_eager: bool = False
     disabled: bool = False
     send_failure: str = "raise"
+    retries: int = 0
+    retry_after: float = 5.0
     results: str = "sqlite"
     save_limit: int = 250
     failure_limit: int = 10_000

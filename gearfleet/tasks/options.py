@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gearfleet.tasks.moments import seconds_of
 from gearfleet.tasks.naming import name_problem
+from gearfleet.tasks.retry import BackoffLike, backoff_problem
 from gearfleet.tasks.submission import CODECS, PRIORITIES, Codec, Priority
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class TaskOptions:
     priority: Priority = "normal"
     unique: bool = False
     retries: int | None = None
-    backoff: Any = None
+    backoff: BackoffLike | None = None
     retry_for: Exceptions = (Exception,)
     no_retry_for: Exceptions = ()
     time_limit: float | timedelta | None = None
@@ -116,6 +117,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "priority": _one_of(*PRIORITIES),
     "unique": _one_of(True, False),
     "retries": _retries,
+    "backoff": backoff_problem,
     "retry_for": _exceptions,
     "no_retry_for": _exceptions,
     "time_limit": _limit,

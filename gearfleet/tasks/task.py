@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from gearfleet.tasks.options import Callback, Exceptions
+    from gearfleet.tasks.retry import BackoffLike
     from gearfleet.tasks.submission import Codec, Priority
 
 P = ParamSpec("P")
@@ -103,7 +104,7 @@ def task(
     priority: Priority = "normal",
     unique: bool = False,
     retries: int | None = None,
-    backoff: Any = None,
+    backoff: BackoffLike | None = None,
     retry_for: Exceptions = (Exception,),
     no_retry_for: Exceptions = (),
     time_limit: float | timedelta | None = None,
@@ -133,8 +134,9 @@ def task(
         unique: True runs jobs with equal arguments once while one is pending.
         retries: how often a failed background job is tried again; None as the
             settings say.
-        backoff: seconds between attempts, or a `gearfleet.tasks.retry.Backoff`.
-        retry_for: the exceptions that are worth another attempt.
+        backoff: seconds between attempts, a `Backoff`, or a function that takes the number
+            of the failed attempt and returns seconds; None as the settings say.
+        retry_for: the exceptions that are worth another attempt; `Retry` always is.
         no_retry_for: those among them that are not.
         time_limit: seconds (or a timedelta) after which a job is ended by force.
         soft_time_limit: seconds after which `SoftTimeLimitExceeded` is raised in the task.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from gearfleet.tasks import Task
     from gearfleet.worker.aftermath import Aftermath
+    from gearfleet.worker.retrying import Retries
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +74,12 @@ class Executor:
         hooks: hooks.Hooks,
         ladder: Ladder,
         aftermath: Aftermath | None = None,
+        retries: Retries | None = None,
     ) -> None:
         """Serve `tasks`, by the functions that the job server knows them by.
 
-        `aftermath` keeps their records, and starts what follows them.
+        `aftermath` keeps their records, and starts what follows them; `retries`
+        submits their further attempts.
         """
         self.completed = 0
         self.failed = 0
@@ -85,6 +88,7 @@ class Executor:
         self._hooks = hooks
         self._ladder = ladder
         self._aftermath = aftermath
+        self._retries = retries
         self._loop: asyncio.Runner | None = None
         self._pid = os.getpid()
 
@@ -93,8 +97,8 @@ class Executor:
 
         Raises:
             JobInterrupted: the worker has to stop before the job is done.
-            GearfleetError: what became of the job could not be kept, or what
-                follows it not be submitted; it has to run again.
+            GearfleetError: what became of the job could not be kept, or its next
+                attempt, or what follows it, not be submitted; it has to run again.
         """
         started = time.time()
         try:
@@ -107,10 +111,35 @@ class Executor:
             self.completed += 1
         else:
             self.failed += 1
+            if self._is_tried_again(job, outcome, started, assignment):
+                return outcome
             _log_failure(assignment, outcome)
         if self._aftermath is not None:
             conclude(self._aftermath, job, outcome, started, _server(assignment))
         return outcome
+
+    def _is_tried_again(
+        self, job: Job, outcome: Failed, started: float, assignment: Assignment
+    ) -> bool:
+        if self._retries is None:
+            return False
+        try:
+            delay = self._retries.delay_after(job, outcome.error)
+        except Exception:
+            logger.exception(
+                "The backoff of %s raised: job %s is not tried again",
+                job.task.name,
+                job.handle,
+                extra={"action": "backoff_failed", "handle": job.handle},
+            )
+            return False
+        if delay is None:
+            return False
+        server: Any = assignment
+        self._retries.submit(
+            job, outcome, started=started, delay=delay, server=server.connection.address
+        )
+        return True
 
     def close(self) -> None:
         """End the event loop of the coroutine tasks, if there was one."""

@@ -29,6 +29,7 @@ from gearfleet.worker.executor import Executor
 from gearfleet.worker.followers import Followers
 from gearfleet.worker.job import Completed, Failed, Outcome
 from gearfleet.worker.lifecycle import Limits, StopLadder
+from gearfleet.worker.retrying import Retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -107,13 +108,17 @@ def serve(
         served = with_later(info.tasks)
         followers = Followers(settings)
         aftermath = Aftermath(open_store(settings), submit=followers)
-        executor = Executor(served, hooks=selected, ladder=ladder, aftermath=aftermath)
+        retries = Retries(settings, aftermath.recorder)
+        executor = Executor(
+            served, hooks=selected, ladder=ladder, aftermath=aftermath, retries=retries
+        )
         worker.answer_with(executor.execute, served)
         try:
             _work(info, worker, selected, ladder)
         finally:
             _shut_down(executor, selected, ladder)
             aftermath.close()
+            retries.close()
             followers.close()
     return 0
 

@@ -44,7 +44,7 @@ def test_p01__exports() -> None:
     [
         ("package", gearman),
         ("client", gearman.GearmanClient),
-        ("request", gearman.GearmanJobRequest),
+        ("request", gearman.GearmanJobRequest(gearman.GearmanJob(None, None, "f", "u", b""))),
         ("job", gearman.GearmanJob),
         ("worker", gearman.GearmanWorker),
         ("admin client", gearman.GearmanAdminClient),

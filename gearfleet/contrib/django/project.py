@@ -36,7 +36,12 @@ SERVERS = ("GEARMAN_CLIENT_SERVERS", "GEARMAN_SERVERS", "GEARMAN_WORKER_SERVERS"
 WORKER_SERVERS = ("GEARMAN_WORKER_SERVERS", "GEARMAN_SERVERS", "GEARMAN_CLIENT_SERVERS")
 
 #: Names of the originals for keys of ours whose values mean the same.
-SAME = {"ZTASKD_ALWAYS_EAGER": "always_eager", "ZTASKD_DISABLED": "disabled"}
+SAME = {
+    "ZTASKD_ALWAYS_EAGER": "always_eager",
+    "ZTASKD_DISABLED": "disabled",
+    "ZTASKD_RETRY_COUNT": "retries",
+    "ZTASKD_RETRY_AFTER": "retry_after",
+}
 
 #: How the originals make functions of task names.
 NAMES = ("GEARMAN_JOB_NAME", "GEARMAN_CLIENT_NAMESPACE")

@@ -17,7 +17,12 @@ import time
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gearfleet.errors import JobExpired, JobInterrupted, PayloadDecodeError
+from gearfleet.errors import (
+    JobExpired,
+    JobInterrupted,
+    PayloadDecodeError,
+    ResultStoreUnavailable,
+)
 from gearfleet.results import Part, TaskRecord, seal
 from gearfleet.tasks.failure import Failure
 from gearfleet.tasks.plans import Plan
@@ -155,11 +160,19 @@ class Aftermath:
 
     def _keep(self, record: TaskRecord, meta: Meta | None, plan: Plan) -> None:
         if not record.is_success:
-            self.recorder.failure(record)
+            self._keep_failure(record, waits=bool(meta and meta.waits))
         elif plan.keep:
             self.recorder.success(record._replace(keep_until=time.time() + plan.keep))
         elif self.recorder.wants_success(meta and meta.save, waits=bool(meta and meta.waits)):
             self.recorder.success(record)
+
+    def _keep_failure(self, record: TaskRecord, *, waits: bool) -> None:
+        try:
+            self.recorder.failure(record)
+        except ResultStoreUnavailable:
+            if not waits:
+                raise
+            self.recorder.success(record)  # soon will do: the caller hears of it now
 
     def _collect(self, record: TaskRecord, meta: Meta | None, plan: Plan, share: Share) -> None:
         """Keep the record as a part; the last one makes the whole, and starts what follows that."""

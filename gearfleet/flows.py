@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gearfleet.errors import JobTimeout
 from gearfleet.outgoing import new_id
 from gearfleet.results.reading import fetch, value_of
+from gearfleet.tasks.naming import hook_path
 from gearfleet.tasks.plans import Plan, Share, job_of, steps_of
 from gearfleet.tasks.submission import submitter
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from gearfleet.results import TaskRecord
     from gearfleet.tasks import TaskCall
+    from gearfleet.tasks.options import Callback
 
 #: Seconds between two looks at the jobs of a chain.
 _PAUSE = 0.02
@@ -145,7 +147,7 @@ def gather(
     *,
     name: str = "",
     group: str = "",
-    hook: str = "",
+    hook: Callback = "",
     keep: float = 0.0,
 ) -> Gathered:
     """Submit all `calls` at once; their results become one list under the id that is returned.
@@ -156,14 +158,14 @@ def gather(
         calls: made with ``fn.call(...)``.
         name: of the list, for people.
         group: that the list belongs to.
-        hook: dotted path of what is called with the record of the list.
+        hook: what is called with the record of the list: a function or its dotted path.
         keep: seconds for which the list is kept, whatever the limits.
 
     Raises:
         ValueError: there are no calls.
         BatchFailed: some jobs were not accepted.
     """
-    whole, batch = new_id(), list(calls)
+    whole, batch, path = new_id(), list(calls), hook_path(hook)
     if not batch:
         raise ValueError("There must be one call at least")
     submitter().enqueue_many(
@@ -171,7 +173,7 @@ def gather(
             call,
             Plan(
                 share=Share(
-                    whole=whole, index=index, count=len(batch), name=name, group=group, hook=hook
+                    whole=whole, index=index, count=len(batch), name=name, group=group, hook=path
                 ),
                 keep=keep,
             ),

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from gearfleet.tasks.moments import epoch_of, seconds_of
+from gearfleet.tasks.naming import hook_path
 from gearfleet.tasks.submission import JobHandle, SubmitOptions, TaskCall, submitter
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
     from datetime import datetime, timedelta
 
+    from gearfleet.tasks.options import Callback
     from gearfleet.tasks.submission import Priority
 
 P = ParamSpec("P")
@@ -114,7 +116,7 @@ class Calls(Generic[P, R]):
         expires: float | timedelta | datetime | None = None,
         name: str | None = None,
         group: str | None = None,
-        hook: str | None = None,
+        hook: Callback | None = None,
         save: bool | None = None,
         chain: tuple[Any, ...] | None = None,
     ) -> TaskWithOptions[P, R]:
@@ -128,7 +130,7 @@ class Calls(Generic[P, R]):
         given = {
             "unique": unique, "priority": priority, "timeout": timeout,
             "max_retries": max_retries, "after": after, "at": at, "expires": expires,
-            "name": name, "group": group, "hook": hook, "save": save, "chain": chain,
+            "name": name, "group": group, "hook": hook and hook_path(hook), "save": save, "chain": chain,
         }  # fmt: skip
         changes: dict[str, Any] = {key: item for key, item in given.items() if item is not None}
         task, before = self._target()

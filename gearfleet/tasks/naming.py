@@ -7,7 +7,7 @@ import os
 import re
 import zlib
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ConfigError
 
@@ -108,3 +108,25 @@ def name_problem(name: object) -> str | None:
     if not 1 <= len(name.encode("utf-8", "surrogatepass")) <= MAX_NAME_BYTES:
         return f"a name has 1 to {MAX_NAME_BYTES} bytes"
     return None
+
+
+def dotted_path(func: Callable[..., Any]) -> str:
+    """Return the module and the name of a function or class, with dots between."""
+    return f"{func.__module__}.{func.__qualname__}"
+
+
+def hook_path(hook: Callable[..., Any] | str | None) -> str:
+    """Return the dotted path of a hook, by which a worker finds it; empty for None.
+
+    Raises:
+        ValueError: it is a function without one.
+    """
+    if hook is None or isinstance(hook, str):
+        return hook or ""
+    path = dotted_path(hook)
+    if "<" in path:
+        raise ValueError(
+            f"The hook {path} cannot be found by a worker; it must be a function at the top level "
+            "of a module"
+        )
+    return path

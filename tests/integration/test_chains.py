@@ -27,7 +27,7 @@ def test_killed_after_the_next_step_was_submitted(project: QProject) -> None:
     """The hook of the first step is called when the second is in the queue."""
     tasks = project.module
     first = project.start_ready()
-    hook = project.path("hold_on_in_hook")
+    hook = tasks.hold_on_in_hook
     chained = chain(
         [tasks.echo.options(hook=hook).call(1), tasks.add.call(2), tasks.nothing.call()]
     )
@@ -57,7 +57,7 @@ def test_gathered_by_several_workers__one_killed(project: QProject) -> None:
     tasks = project.module
     first = project.start_ready()
     calls = [tasks.wait_for.call(name) for name in "ab"]
-    gathered = gather([*calls, *(tasks.add.call(number) for number in range(20))])
+    gathered = gather([*calls, *(tasks.add.call(number) for number in range(20))], hook=tasks.tell)
     project.wait_for_note("begin a")
     first.kill()
     for name in "ab":
@@ -65,6 +65,7 @@ def test_gathered_by_several_workers__one_killed(project: QProject) -> None:
     project.start_ready()
     project.start_ready()
     assert gathered.result(30) == ["a", "b", *range(20)]
+    project.wait_for_note(f"hook {gathered.id} success {['a', 'b', *range(20)]}")
 
 
 def test_an_empty_chain_is_refused() -> None:

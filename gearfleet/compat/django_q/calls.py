@@ -12,6 +12,7 @@ from gearfleet.errors import UnknownName
 from gearfleet.outgoing import new_id
 from gearfleet.standins import Eager
 from gearfleet.tasks import Task, TaskCall, apps_of, declarations, discover
+from gearfleet.tasks.naming import dotted_path, hook_path
 from gearfleet.tasks.plans import Plan, steps_of
 from gearfleet.tasks.submission import submitter
 
@@ -132,7 +133,7 @@ def call_of(
         task.chosen,
         name=options.task_name,
         group=str(options.group or ""),
-        hook=path_of(options.hook),
+        hook=hook_path(options.hook),
         save=options.save if options.save is not None else task.chosen.save,
     )
     return TaskCall(task.name, tuple(args), dict(kwargs), chosen)
@@ -174,26 +175,5 @@ def task_of(func: Callable[..., Any] | str) -> Task[Any, Any]:
 def _find(func: Callable[..., Any] | str, tasks: Iterable[Task[Any, Any]]) -> Task[Any, Any] | None:
     if not isinstance(func, str):
         return next((task for task in tasks if task.func is func), None)
-    by_path = [task for task in tasks if _path(task.func) == func]
+    by_path = [task for task in tasks if dotted_path(task.func) == func]
     return next((task for task in tasks if task.name == func), by_path[0] if by_path else None)
-
-
-def _path(func: Callable[..., Any]) -> str:
-    return f"{func.__module__}.{func.__qualname__}"
-
-
-def path_of(hook: Callable[..., Any] | str | None) -> str:
-    """Return the dotted path of a hook, by which a worker finds it.
-
-    Raises:
-        ValueError: it is a function without one.
-    """
-    if hook is None or isinstance(hook, str):
-        return hook or ""
-    path = _path(hook)
-    if "<" in path:
-        raise ValueError(
-            f"The hook {path} cannot be found by a worker; it must be a function at the top level "
-            "of a module"
-        )
-    return path

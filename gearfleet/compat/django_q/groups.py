@@ -11,12 +11,12 @@ from gearfleet.compat.django_q.calls import (
     async_task,
     call_of,
     calls_of,
-    path_of,
     split_options,
     submitter_of,
     task_of,
 )
 from gearfleet.outgoing import new_id
+from gearfleet.tasks.naming import hook_path
 from gearfleet.tasks.plans import Plan, Share, steps_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def async_iter(func: Callable[..., Any] | str, args_iter: Iterable[Any], **kwarg
         count=len(calls),
         name=options.task_name,
         group=options.group or "",
-        hook=path_of(options.hook),
+        hook=hook_path(options.hook),
     )
     plans = [Plan(share=replace(share, index=i), keep=options.keep) for i in range(len(calls))]
     submitter_of(options.sync).enqueue_many(

@@ -1,0 +1,148 @@
+"""Background jobs that fail and are tried again, by real workers over real job servers."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gearfleet.errors import JobFailed
+from gearfleet.results import open_store
+from tests.support.waiting import wait_for
+from tests.support.workers import WorkerProject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gearfleet.results import TaskRecord
+    from tests.support.job_servers import JobServer
+
+TASKS = """
+from gearfleet import Backoff, Retry
+
+def tries(name):
+    note(f"try {name} {time.time()}")
+    return (FOLDER / "diary").read_text().count(f"try {name} ")
+
+@task(queue="foo", retries=2, backoff=0)
+def succeed_at(name, number):
+    tried = tries(name)
+    if tried < number:
+        raise ValueError(f"{tried} is not {number}")
+    note(f"done {name}")
+    return tried
+
+@task(queue="foo", retries=5, backoff=0, no_retry_for=LookupError)
+def look_up(name):
+    tries(name)
+    raise KeyError("nowhere")
+
+@task(queue="foo", retries=1, backoff=1)
+def later(name):
+    if tries(name) == 1:
+        raise Retry("too early")
+    note(f"done {name}")
+
+@task(queue="foo", retries=3, backoff=lambda attempt: 1 / 0)
+def bad_backoff(name):
+    tries(name)
+    raise ValueError("no")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, job_server: JobServer) -> Iterator[WorkerProject]:
+    made = WorkerProject(tmp_path, job_server.address, more=TASKS)
+    yield made
+    made.close()
+
+
+def tries(project: WorkerProject, name: str) -> list[float]:
+    """Return when the attempts began."""
+    lines = (line.split() for line in project.diary)
+    return [float(words[2]) for words in lines if words[:2] == ["try", name]]
+
+
+def final(project: WorkerProject, job: str) -> TaskRecord:
+    """Return what became of the job, once no further attempt of it comes."""
+    store = open_store(project.settings)
+    assert store is not None
+
+    def found() -> TaskRecord | None:
+        record = store.get(job)
+        return record if record is not None and record.is_final else None
+
+    try:
+        return wait_for(found, f"the end of job {job}")
+    finally:
+        store.close()
+
+
+def test_retry__until_it_succeeds(project: WorkerProject) -> None:
+    process = project.start_ready()
+    job = project.client.delay(project.function("succeed_at"), "a", 3)
+    record = final(project, job.id)
+    assert (record.state, record.result, record.attempt) == ("success", 3, 3)
+    assert len(tries(project, "a")) == 3
+    assert "ValueError: 1 is not 3; attempt 2 of 3 follows in 0 s" in process.output()
+
+
+def test_retry__fails_for_good_after_the_last_attempt(project: WorkerProject) -> None:
+    process = project.start_ready()
+    job = project.client.delay(project.function("succeed_at"), "b", 99)
+    record = final(project, job.id)
+    assert (record.state, record.attempt, len(tries(project, "b"))) == ("failure", 3, 3)
+    assert record.failure is not None
+    assert "ValueError: 3 is not 99" in record.failure.traceback
+    assert "failed: ValueError: 3 is not 99" in process.output()
+
+
+def test_retry__not_for_what_the_task_excludes(project: WorkerProject) -> None:
+    project.start_ready()
+    job = project.client.delay(project.function("look_up"), "c")
+    assert (final(project, job.id).attempt, len(tries(project, "c"))) == (1, 1)
+
+
+def test_retry__not_in_the_foreground(project: WorkerProject) -> None:
+    project.start_ready()
+    with pytest.raises(JobFailed, match="1 is not 3"):
+        project.submit("succeed_at", "d", 3).result(30)
+    project.submit("echo", "after").result(30)
+    assert len(tries(project, "d")) == 1
+
+
+def test_retry__a_backoff_that_raises_is_the_end_and_is_said(project: WorkerProject) -> None:
+    process = project.start_ready()
+    job = project.client.delay(project.function("bad_backoff"), "e")
+    assert final(project, job.id).attempt == 1
+    assert "is not tried again" in process.output()
+    assert "ZeroDivisionError" in process.output()
+
+
+def test_retry__waits_its_time_while_the_worker_that_failed_is_killed(
+    project: WorkerProject,
+) -> None:
+    first = project.start_ready()
+    project.delay("later", "f")
+    first.wait_for_output("attempt 2 of 2 follows in 1 s")
+    first.signal(signal.SIGKILL)
+    first.wait()
+    project.start_ready()
+    project.wait_for_note("done f")
+    began, again = tries(project, "f")
+    assert again - began >= 1
+
+
+def test_retry__by_the_settings(tmp_path: Path, job_server: JobServer) -> None:
+    more = "\n@task(queue='foo')\ndef fail(name):\n    note(f'try {name} 0')\n    raise OSError('no')\n"
+    project = WorkerProject(
+        tmp_path, job_server.address, more=more, hooks="retries = 2\nretry_after = 0.1\n"
+    )
+    try:
+        project.start_ready()
+        job = project.client.delay(project.function("fail"), "g")
+        assert (final(project, job.id).attempt, len(tries(project, "g"))) == (3, 3)
+    finally:
+        project.close()

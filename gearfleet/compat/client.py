@@ -178,9 +178,8 @@ class GearmanClient(BytesClient):
         *,
         background: bool,
     ) -> Outgoing:
-        chosen = SubmitOptions() if isinstance(task, str) else task.chosen
         name = task if isinstance(task, str) else task.name
-        options = SubmitOptions(unique=unique or None, codec=chosen.codec, signed=chosen.signed)
+        options = SubmitOptions(unique=unique or None)
         return self._calls._prepare(
             name, data["args"], data["kwargs"], options, waits=not background
         )

@@ -4,7 +4,6 @@ from gearfleet.tasks.calls import TaskWithOptions
 from gearfleet.tasks.discovery import discover, load_worker
 from gearfleet.tasks.registry import App, Registry, WorkerModule, apps_of
 from gearfleet.tasks.submission import (
-    Codec,
     HandleStatus,
     JobHandle,
     Priority,
@@ -17,7 +16,6 @@ from gearfleet.tasks.task import Task, task
 
 __all__ = [
     "App",
-    "Codec",
     "HandleStatus",
     "JobHandle",
     "Priority",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from gearfleet.tasks.moments import seconds_of
 from gearfleet.tasks.naming import name_problem
 from gearfleet.tasks.retry import BackoffLike, backoff_problem
-from gearfleet.tasks.submission import CODECS, PRIORITIES, Codec, Priority
+from gearfleet.tasks.submission import PRIORITIES, Priority
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -26,18 +26,14 @@ class TaskOptions:
 
     name: str | None = None
     queue: str = "default"
-    codec: Codec = "envelope"
     priority: Priority = "normal"
     unique: bool = False
     retries: int | None = None
     backoff: BackoffLike | None = None
     retry_for: Exceptions = (Exception,)
     no_retry_for: Exceptions = ()
-    time_limit: float | timedelta | None = None
-    soft_time_limit: float | timedelta | None = None
     expires: float | timedelta | None = None
     ignore_result: bool = False
-    signed: bool | None = None
     on_success: Callback | None = None
     on_failure: Callback | None = None
 
@@ -47,23 +43,7 @@ class TaskOptions:
             value = getattr(self, name)
             if problem := check(value):
                 return f"{'task name' if name == 'name' else name} {value!r}: {problem}"
-        return self._contradiction()
-
-    def _contradiction(self) -> str | None:
-        if self.codec == "pickle" and self.signed is False:
-            return (
-                "codec 'pickle' without a signature would let whoever reaches the job server "
-                "run any code; leave signed=False out"
-            )
-        if self.soft_time_limit is not None and self.time_limit is not None:
-            soft, hard = (_seconds(limit) for limit in (self.soft_time_limit, self.time_limit))
-            if soft >= hard:
-                return f"soft_time_limit {soft:g} must be less than time_limit {hard:g}"
         return None
-
-
-def _seconds(value: float | timedelta) -> float:
-    return seconds_of(value, "a time limit")
 
 
 def _one_of(*known: object) -> Callable[[Any], str | None]:
@@ -113,18 +93,14 @@ def _callback(value: Any) -> str | None:
 _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "name": _name,
     "queue": name_problem,
-    "codec": _one_of(*CODECS),
     "priority": _one_of(*PRIORITIES),
     "unique": _one_of(True, False),
     "retries": _retries,
     "backoff": backoff_problem,
     "retry_for": _exceptions,
     "no_retry_for": _exceptions,
-    "time_limit": _limit,
-    "soft_time_limit": _limit,
     "expires": _limit,
     "ignore_result": _one_of(True, False),
-    "signed": _one_of(True, False, None),
     "on_success": _callback,
     "on_failure": _callback,
 }

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 #: How arguments and results become bytes.
-Codec = Literal["envelope", "json", "raw", "pickle"]
-CODECS: tuple[Codec, ...] = ("envelope", "json", "raw", "pickle")
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
@@ -50,8 +48,6 @@ class SubmitOptions:
         hook: dotted path of a function that is called when the job has ended.
         save: whether the result is stored; None as the settings say.
         chain: what runs when the job has succeeded.
-        codec: of the payload; see `gearfleet.task`.
-        signed: whether the payload is signed; None where there is a key.
         id: of the job, 32 hexadecimal digits; empty for a new one.
     """
 
@@ -67,8 +63,6 @@ class SubmitOptions:
     hook: str = ""
     save: bool | None = None
     chain: tuple[Any, ...] = ()
-    codec: Codec = "envelope"
-    signed: bool | None = None
     id: str = ""
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gearfleet.tasks.options import Callback, Exceptions
     from gearfleet.tasks.retry import BackoffLike
-    from gearfleet.tasks.submission import Codec, Priority
+    from gearfleet.tasks.submission import Priority
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -88,8 +88,6 @@ def _chosen(declared: TaskOptions) -> SubmitOptions:
         unique=declared.unique or None,
         expires=declared.expires,
         save=False if declared.ignore_result else None,
-        codec=declared.codec,
-        signed=declared.signed,
     )
 
 
@@ -100,18 +98,14 @@ def task(
     *,
     name: str | None = None,
     queue: str = "default",
-    codec: Codec = "envelope",
     priority: Priority = "normal",
     unique: bool = False,
     retries: int | None = None,
     backoff: BackoffLike | None = None,
     retry_for: Exceptions = (Exception,),
     no_retry_for: Exceptions = (),
-    time_limit: float | timedelta | None = None,
-    soft_time_limit: float | timedelta | None = None,
     expires: float | timedelta | None = None,
     ignore_result: bool = False,
-    signed: bool | None = None,
     on_success: Callback | None = None,
     on_failure: Callback | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
@@ -128,8 +122,6 @@ def task(
         name: verbatim; by default the module's path without
             ``gearman_workers``, ``gearman_jobs`` and ``tasks``, and the function.
         queue: by which workers are given the task.
-        codec: ``envelope`` (args and kwargs with their types), ``json`` (one JSON
-            value), ``raw`` (bytes), ``pickle`` (signed only).
         priority: ``high``, ``normal`` or ``low``.
         unique: True runs jobs with equal arguments once while one is pending.
         retries: how often a failed background job is tried again; None as the
@@ -138,11 +130,8 @@ def task(
             of the failed attempt and returns seconds; None as the settings say.
         retry_for: the exceptions that are worth another attempt; `Retry` always is.
         no_retry_for: those among them that are not.
-        time_limit: seconds (or a timedelta) after which a job is ended by force.
-        soft_time_limit: seconds after which `SoftTimeLimitExceeded` is raised in the task.
         expires: seconds after which a job that did not begin is dropped.
         ignore_result: True stores no result.
-        signed: False accepts jobs without a signature, from other languages.
         on_success: called when a job has succeeded: a function or its dotted path.
         on_failure: called when a job has failed for good.
 

@@ -73,24 +73,19 @@ def test_task__with_options() -> None:
 def test_task__keeps_its_declaration() -> None:
     declared = Task(
         plain,
-        codec="json",
         unique=True,
         retries=3,
         retry_for=OSError,
         no_retry_for=(FileNotFoundError, PermissionError),
-        time_limit=timedelta(minutes=1),
-        soft_time_limit=30,
+        backoff=timedelta(minutes=1),
         expires=3600,
         ignore_result=True,
-        signed=False,
         on_success=plain,
         on_failure="shop.hooks.tell",
     )
     assert declared.declared.retries == 3
     assert declared.declared.on_success is plain
-    assert declared.chosen == SubmitOptions(
-        unique=True, expires=3600, save=False, codec="json", signed=False
-    )
+    assert declared.chosen == SubmitOptions(unique=True, expires=3600, save=False)
 
 
 def test_task__is_still_the_function() -> None:
@@ -168,24 +163,17 @@ def test_refused__what_is_no_function(thing: Any, kind: str) -> None:
         ({"queue": "a b"}, "queue 'a b': a name has no white space"),
         ({"queue": ""}, "queue ''"),
         ({"prority": "high"}, r"Unknown option 'prority' of @task .* Did you mean 'priority'"),
-        ({"codec": "yaml"}, "codec 'yaml': it is none of envelope, json, raw, pickle"),
         ({"unique": "x"}, "unique 'x': it is none of True, False"),
         ({"ignore_result": 1}, "ignore_result 1: it is none of True, False"),
-        ({"signed": 0}, "signed 0: it is none of True, False, None"),
         ({"retries": -1}, "retries -1: it must be a whole number, 0 or more"),
         ({"retries": True}, "retries True"),
         ({"retry_for": "ValueError"}, "retry_for 'ValueError': it must be an exception class"),
         ({"no_retry_for": (ValueError, 1)}, "no_retry_for .* tuple of them"),
-        ({"time_limit": 0}, "time_limit 0: it must be more than 0 seconds"),
-        ({"soft_time_limit": "5"}, "soft_time_limit '5'"),
         ({"expires": float("nan")}, "expires nan"),
+        ({"expires": 0}, "expires 0: it must be more than 0 seconds"),
+        ({"backoff": "soon"}, "backoff 'soon': it must be seconds"),
         ({"on_success": "tell"}, "on_success 'tell': .* dotted path"),
         ({"on_failure": 5}, "on_failure 5"),
-        ({"codec": "pickle", "signed": False}, "codec 'pickle' without a signature"),
-        (
-            {"soft_time_limit": 5, "time_limit": 5},
-            "soft_time_limit 5 must be less than time_limit 5",
-        ),
         ({"priority": "HIGH"}, "priority 'HIGH': it is none of high, normal, low"),
     ],
 )

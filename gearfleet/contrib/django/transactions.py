@@ -41,6 +41,5 @@ def submit_on_commit(call: TaskCall, *, using: str | None = None) -> None:
     """
     from django.db import transaction
 
-    if call.options.codec == "envelope":
-        encode_call(call.args, call.kwargs)
+    encode_call(call.args, call.kwargs)
     transaction.on_commit(partial(submitter().enqueue, *call), using=using)

@@ -137,7 +137,12 @@ class Executor:
             return False
         server: Any = assignment
         self._retries.submit(
-            job, outcome, started=started, delay=delay, server=server.connection.address
+            job,
+            outcome,
+            data=assignment.data,
+            started=started,
+            delay=delay,
+            server=server.connection.address,
         )
         return True
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gearfleet.errors import JobRefused
 from gearfleet.gearman.client import GearmanClient
 from gearfleet.tasks.naming import function_name, later_function
-from gearfleet.tasks.payload import encode_call
+from gearfleet.tasks.payload import decode_call, encode_call
 from gearfleet.tasks.retry import RetryPolicy
 from gearfleet.worker.recorder import record_of
 
@@ -55,9 +55,12 @@ class Retries:
         return None if is_too_late else delay
 
     def submit(
-        self, job: Job, outcome: Failed, *, started: float, delay: float, server: Any
+        self, job: Job, outcome: Failed, *, data: bytes, started: float, delay: float, server: Any
     ) -> None:
         """Submit the next attempt to the job server at `server`; return when it is accepted.
+
+        It has the arguments of `data`, the payload of the failed one, which may have
+        changed its own.
 
         Raises:
             GearmanError: it was not, or that is not known; the failed attempt has to run again.
@@ -77,11 +80,12 @@ class Retries:
                 state="retry",
             )
         )
+        call = decode_call(data)
         following = meta._replace(attempt=meta.attempt + 1)
         function = function_name(job.task.name, self._settings.prefix)
         request = self._client(server).submit_job(
             later_function(function) if delay else function,
-            encode_call(job.args, job.kwargs, following),
+            encode_call(call.args, call.kwargs, following),
             unique=f"{following.id}.{following.attempt}",
             background=True,
             poll_timeout=PATIENCE,

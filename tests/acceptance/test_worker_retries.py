@@ -49,6 +49,14 @@ def later(name):
 def bad_backoff(name):
     tries(name)
     raise ValueError("no")
+
+@task(queue="foo", retries=1, backoff=0)
+def spoil(items, more):
+    note(f"given {items}")
+    items.append(more)
+    if more == "object":
+        items.append(object())
+    raise ValueError("no")
 """
 
 
@@ -75,7 +83,9 @@ def final(project: WorkerProject, job: str) -> TaskRecord:
         return record if record is not None and record.is_final else None
 
     try:
-        return wait_for(found, f"the end of job {job}")
+        record = wait_for(found, f"the end of job {job}")
+        assert record is not None
+        return record
     finally:
         store.close()
 
@@ -119,6 +129,16 @@ def test_retry__a_backoff_that_raises_is_the_end_and_is_said(project: WorkerProj
     assert final(project, job.id).attempt == 1
     assert "is not tried again" in process.output()
     assert "ZeroDivisionError" in process.output()
+
+
+@pytest.mark.parametrize("more", ["text", "object"])
+def test_retry__has_the_arguments_of_the_caller_whatever_the_task_did_to_them(
+    project: WorkerProject, more: str
+) -> None:
+    project.start_ready()
+    job = project.client.delay(project.function("spoil"), [1], more)
+    assert final(project, job.id).attempt == 2
+    assert [line for line in project.diary if line.startswith("given")] == ["given [1]"] * 2
 
 
 def test_retry__waits_its_time_while_the_worker_that_failed_is_killed(

@@ -34,8 +34,10 @@ class MemoryStore:
         saved = [each if isinstance(each, Sealed) else seal(each) for each in records]
         with self._lock:
             for each in saved:
-                self._sealed.pop(each.id, None)
-                self._sealed[each.id] = each
+                older = self._sealed.get(each.id)
+                if older is None or older.attempt <= each.attempt:
+                    self._sealed.pop(each.id, None)
+                    self._sealed[each.id] = each
             self._prune()
 
     def get(self, job: str) -> TaskRecord | None:

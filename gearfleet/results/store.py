@@ -49,6 +49,9 @@ class ResultStore(Protocol):
     def save(self, records: Iterable[TaskRecord | Sealed]) -> None:
         """Keep `records`, all or none; one with the id of an older one takes its place.
 
+        Only a record of an earlier attempt does not: that attempt ran again, and
+        what came of the later one stands.
+
         Those that are then too many, or too old, are dropped.
         """
 

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from gearfleet.errors import JobExpired, JobInterrupted
+from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
 from gearfleet.tasks import payload
 from gearfleet.tasks.failure import describe
 from gearfleet.worker import hooks
@@ -136,14 +136,25 @@ class Executor:
         if delay is None:
             return False
         server: Any = assignment
-        self._retries.submit(
-            job,
-            outcome,
-            data=assignment.data,
-            started=started,
-            delay=delay,
-            server=server.connection.address,
-        )
+        try:
+            self._retries.submit(
+                job,
+                outcome,
+                data=assignment.data,
+                started=started,
+                delay=delay,
+                server=server.connection.address,
+            )
+        except (LocalProtocolError, PayloadEncodeError):
+            # Nothing was sent, and it would be the same each time that the job runs:
+            # an id of another's making that fits no unique, a payload at the limit.
+            logger.exception(
+                "The next attempt of job %s of %s cannot be sent: it is not tried again",
+                job.handle,
+                job.task.name,
+                extra={"action": "retry_refused", "handle": job.handle},
+            )
+            return False
         return True
 
     def close(self) -> None:

@@ -84,7 +84,9 @@ class Retries:
         following = meta._replace(attempt=meta.attempt + 1)
         function = function_name(job.task.name, self._settings.prefix)
         request = self._client(server).submit_job(
-            later_function(function) if delay else function,
+            # Always the same one: a failed attempt that runs a second time may draw another
+            # delay, and its next attempt is to meet the one that is pending.
+            later_function(function),
             encode_call(call.args, call.kwargs, following),
             unique=f"{following.id}.{following.attempt}",
             background=True,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gearfleet.errors import JobFailed
+from gearfleet.gearman import GearmanClient
 from gearfleet.results import open_store
 from tests.support.waiting import wait_for
 from tests.support.workers import WorkerProject
@@ -166,3 +168,16 @@ def test_retry__by_the_settings(tmp_path: Path, job_server: JobServer) -> None:
         assert (final(project, job.id).attempt, len(tries(project, "g"))) == (3, 3)
     finally:
         project.close()
+
+
+@pytest.mark.parametrize("id_", ["x" * 62, "a\0b"])
+def test_retry__of_an_id_that_fits_no_unique_fails_for_good(
+    project: WorkerProject, job_server: JobServer, id_: str
+) -> None:
+    process = project.start_ready()
+    payload = json.dumps({"args": ["h", 99], "meta": {"id": id_}}).encode()
+    with GearmanClient([job_server.address]) as client:
+        client.submit_job(project.function("succeed_at"), payload, unique="h", background=True)
+    assert (final(project, id_).state, len(tries(project, "h"))) == ("failure", 1)
+    assert project.submit("echo", 1).result(30) == [1]
+    assert "cannot be sent: it is not tried again" in process.output()

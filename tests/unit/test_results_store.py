@@ -372,3 +372,17 @@ def test_settings(tmp_path: Path) -> None:
 def test_settings__refused(tmp_path: Path, key: str, value: object) -> None:
     with pytest.raises(ConfigError, match=key):
         read(tmp_path, **{key: value})
+
+
+def test_save__an_earlier_attempt_that_ran_again_does_not_hide_the_later_one(
+    store: ResultStore,
+) -> None:
+    store.save([success("a", attempt=2, result=5)])
+    store.save([failure("a", attempt=1, state="retry")])
+    found = store.get("a")
+    assert found is not None
+    assert (found.state, found.attempt, found.result) == ("success", 2, 5)
+    store.save([failure("a", attempt=2)])
+    found = store.get("a")
+    assert found is not None
+    assert (found.state, found.attempt) == ("failure", 2)

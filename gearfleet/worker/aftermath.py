@@ -18,9 +18,12 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gearfleet.errors import (
+    ConfigError,
     JobExpired,
     JobInterrupted,
+    LocalProtocolError,
     PayloadDecodeError,
+    PayloadEncodeError,
     ResultStoreUnavailable,
 )
 from gearfleet.results import Part, TaskRecord, seal
@@ -142,7 +145,17 @@ class Aftermath:
             return
         # If the job runs again, the same job server gives it out, and there what
         # follows it now is pending under the same unique.
-        self._submit(*call, server=record.server)
+        try:
+            self._submit(*call, server=record.server)
+        except (LocalProtocolError, PayloadEncodeError, ConfigError):
+            # It cannot be sent, now or when this job has run again.
+            logger.exception(
+                "Job %s cannot be followed by %s: its chain ends here",
+                record.id,
+                call.name,
+                extra={"action": "chain_broken", "job": record.id},
+            )
+            return
         logger.debug(
             "Job %s is followed by %s of %s",
             record.id,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gearfleet.errors import ResultStoreUnavailable, ServerUnavailable
+from gearfleet.errors import LocalProtocolError, ResultStoreUnavailable, ServerUnavailable
 from gearfleet.results import MemoryStore, Retention, TaskRecord
 from gearfleet.tasks import SubmitOptions, TaskCall
 from gearfleet.tasks.failure import Failure
@@ -220,3 +220,18 @@ def test_the_store_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ResultStoreUnavailable):
         line.end("a", Plan(), state="failure", hook=f"{__name__}.note")
     assert called == []
+
+
+def test_a_step_that_cannot_be_sent_ends_the_chain_and_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = Line()
+
+    def refuse(*_call: Any, server: str) -> None:
+        raise LocalProtocolError(f"White space in a function name, for {server}")
+
+    line.aftermath = Aftermath(line.store, submit=refuse)
+    kept = line.end("a", chain(TaskCall("two words", (), {})), result=3)
+    assert kept is not None
+    assert kept.result == 3
+    assert "cannot be followed by two words: its chain ends here" in caplog.text

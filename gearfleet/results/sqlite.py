@@ -35,8 +35,6 @@ BUSY_TIMEOUT = 10.0
 _COLUMNS = tuple("group_id" if field == "group" else field for field in Sealed._fields)
 _LIST = ", ".join(_COLUMNS)
 _MARKS = ", ".join("?" * len(_COLUMNS))
-_NUMBERED = ", ".join(f"?{number}" for number in range(1, len(_COLUMNS) + 1))
-_ID, _ATTEMPT = (_COLUMNS.index(column) + 1 for column in ("id", "attempt"))
 _OF_KIND = {"": "", "group": "group_id", "name": "name", "function": "function"}
 
 _TABLES = f"""
@@ -95,9 +93,9 @@ class SQLiteStore:
         saved = self.retention.newest(saved)  # a burst is longer than what is kept of it
         with self._writing() as connection:
             connection.executemany(
-                f"INSERT OR REPLACE INTO records ({_LIST}) SELECT {_NUMBERED} WHERE NOT EXISTS"
-                f" (SELECT 1 FROM records WHERE id = ?{_ID} AND attempt > ?{_ATTEMPT})",
-                saved,
+                f"INSERT OR REPLACE INTO records ({_LIST}) SELECT {_MARKS} WHERE NOT EXISTS"
+                " (SELECT 1 FROM records WHERE id = ? AND attempt > ?)",
+                [(*each, each.id, each.attempt) for each in saved],
             )
             self._prune(connection, saved)
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from gearfleet.tasks import JobHandle
+    from gearfleet.tasks.failure import Failure
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -159,7 +160,16 @@ class JobError(GearfleetError):
 
 
 class JobFailed(JobError):
-    """The job failed."""
+    """The job failed.
+
+    Attributes:
+        failure: type, message and traceback of what the task raised, as its worker told
+            them; None where it said nothing.
+    """
+
+    def __init__(self, message: str = "The job failed.", *, failure: Failure | None = None) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 class JobTimeout(JobError, TimeoutError):

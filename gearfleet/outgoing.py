@@ -35,6 +35,8 @@ from gearfleet.tasks.payload import Meta, decode_value
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gearfleet.tasks.failure import Failure
+
 _GEARMAN_PRIORITIES = {"high": PRIORITY_HIGH, "normal": PRIORITY_NONE, "low": PRIORITY_LOW}
 
 #: Tags of the values that have no order of their own.
@@ -104,7 +106,9 @@ class Outgoing(NamedTuple):
                 f"(job {self.meta.id} at {request.job.connection}); it may still run"
             )
         if request.result is None:
-            raise JobFailed(f"{self.function} failed{_reason(request)}")
+            failure = _failure(request)
+            reason = f": {failure}" if failure else ""
+            raise JobFailed(f"{self.function} failed{reason}", failure=failure)
         return decode_value(request.result)
 
     def handle(self, request: GearmanJobRequest) -> JobHandle:
@@ -191,11 +195,11 @@ def _raise_if_lost(request: GearmanJobRequest) -> None:
         raise request.error
 
 
-def _reason(request: GearmanJobRequest) -> str:
+def _failure(request: GearmanJobRequest) -> Failure | None:
     """Return what the worker said of a failure; one that took us for a stranger said it as a warning."""
     warnings = request.warning_updates
     told = request.exception or (warnings[-1] if warnings else None)
-    return f": {decode_failure(told)}" if told else ""
+    return decode_failure(told) if told else None
 
 
 def unique_of(

@@ -69,7 +69,7 @@ class Eager(Outcomes):
                 told.value = _arrived(_finished(job.begin()))
             return told.value
         except Exception as error:
-            raise JobFailed(f"{name} failed: {describe(error)}") from error
+            raise _job_failed(name, error) from error
 
     def enqueue(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
@@ -94,7 +94,7 @@ class Eager(Outcomes):
                 told.value = _arrived(await _awaited(job.begin()))
             return told.value
         except Exception as error:
-            raise JobFailed(f"{name} failed: {describe(error)}") from error
+            raise _job_failed(name, error) from error
 
     async def aenqueue(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
@@ -262,6 +262,11 @@ def _handle(name: str, settings: Settings, server: str, job: str = "") -> JobHan
     job = job or new_id()
     function = function_name(name, settings.prefix)
     return JobHandle(id=job, function=function, unique=f"{job}.1", server=server)
+
+
+def _job_failed(name: str, error: Exception) -> JobFailed:
+    failure = describe(error)
+    return JobFailed(f"{name} failed: {failure}", failure=failure)
 
 
 def _arrived(value: Any) -> Any:

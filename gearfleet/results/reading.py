@@ -141,7 +141,7 @@ def value_of(record: TaskRecord) -> Any:
         return record.result
     if record.state == "expired":
         raise JobExpired(f"Job {record.id} of {record.task} expired before it began")
-    raise JobFailed(f"{record.task} failed: {record.failure}")
+    raise JobFailed(f"{record.task} failed: {record.failure}", failure=record.failure)
 
 
 def final_record(store: ResultStore, job: str) -> TaskRecord | None:

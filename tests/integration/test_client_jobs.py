@@ -100,8 +100,9 @@ def test_submit__sends_the_envelope(
 @needs_gearman
 def test_submit__failure(client: Client, function: str, serve: Callable[[str], Process]) -> None:
     serve("exit 1")
-    with pytest.raises(JobFailed, match=function):
+    with pytest.raises(JobFailed, match=function) as caught:
         client.submit(function)
+    assert caught.value.failure is None
 
 
 @needs_gearman

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gearfleet import config, result
 from gearfleet.client import Client
 from gearfleet.config import Settings
 from gearfleet.errors import JobFailed
@@ -78,8 +80,24 @@ def test_submit__values_arrive_and_come_back_as_they_were(jobs: WorkerModule) ->
 
 
 def test_submit__failure_says_what_the_task_raised(jobs: WorkerModule) -> None:
-    with pytest.raises(JobFailed, match=r"\.fail failed: LookupError: .*no such image"):
+    with pytest.raises(JobFailed, match=r"\.fail failed: LookupError: .*no such image") as caught:
         jobs.tasks[2].submit()
+    assert_tells_all(caught.value)
+
+
+def test_failure__in_asyncio_and_of_a_background_job(jobs: WorkerModule, tmp_path: Path) -> None:
+    with pytest.raises(JobFailed, match="no such image") as caught:
+        asyncio.run(jobs.tasks[2].asubmit())
+    assert_tells_all(caught.value)
+    with config.using(Settings(run_dir=tmp_path / "run")), pytest.raises(JobFailed) as caught:
+        result(jobs.tasks[2].delay().id, wait=20)
+    assert_tells_all(caught.value)
+
+
+def assert_tells_all(error: JobFailed) -> None:
+    assert error.failure is not None
+    assert (error.failure.type, error.failure.message) == ("LookupError", "no such image")
+    assert 'raise LookupError("no such image")' in error.failure.traceback
 
 
 def test_submit__result_that_cannot_be_sent(jobs: WorkerModule) -> None:

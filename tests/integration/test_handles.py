@@ -107,7 +107,7 @@ def test_result__raises_what_became_of_the_job(client: Client, function: str) ->
     lost = Failure(type="LookupError", message="no such image")
     keep(client, TaskRecord(id=handle.id, task=function, state="failure", failure=lost))
     assert handle.wait(5)
-    with pytest.raises(JobFailed, match="LookupError: no such image"):
-        handle.result(5)
-    with pytest.raises(JobFailed, match="LookupError: no such image"):
-        asyncio.run(handle.aresult(5))
+    for ask in (handle.result, lambda wait: asyncio.run(handle.aresult(wait))):
+        with pytest.raises(JobFailed, match="LookupError: no such image") as caught:
+            ask(5)
+        assert caught.value.failure == lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,8 +62,10 @@ def test_result__by_handle_and_id() -> None:
 def test_failure__is_kept_and_raised() -> None:
     with pytest.raises(LookupError, match="nothing to double"):
         double.options(name="broken", hook=f"{__name__}.hear").delay(None)
-    with pytest.raises(JobFailed, match="LookupError: nothing to double"):
+    with pytest.raises(JobFailed, match="LookupError: nothing to double") as caught:
         result("broken")
+    assert caught.value.failure is not None
+    assert "raise LookupError" in caught.value.failure.traceback
     assert [each.name for each in heard] == ["broken", "broken"]
 
 
@@ -70,6 +73,15 @@ def test_foreground__the_caller_has_the_result() -> None:
     assert double.options(name="waited", hook=f"{__name__}.hear").submit(2) == 4
     assert fetch("waited") is None
     assert [each.result for each in heard] == [4]
+
+
+def test_failure__of_a_foreground_job() -> None:
+    for call in (double.submit, lambda value: asyncio.run(double.asubmit(value))):
+        with pytest.raises(JobFailed, match="LookupError: nothing to double") as caught:
+            call(None)
+        assert caught.value.failure is not None
+        assert caught.value.failure.type == "LookupError"
+        assert "raise LookupError" in caught.value.failure.traceback
 
 
 def test_chain__runs_to_its_end(client: Client) -> None:

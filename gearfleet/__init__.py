@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         result_group,
     )
     from gearfleet.tasks import task
+    from gearfleet.tasks.current import current_job
     from gearfleet.tasks.retry import Backoff
     from gearfleet.worker import hooks
 
@@ -35,6 +36,7 @@ _HOMES = {
     "Retry": "gearfleet.errors",
     "chain": "gearfleet.flows",
     "count_group": "gearfleet.results.reading",
+    "current_job": "gearfleet.tasks.current",
     "delete_group": "gearfleet.results.reading",
     "fetch": "gearfleet.results.reading",
     "fetch_group": "gearfleet.results.reading",
@@ -53,6 +55,7 @@ __all__ = [
     "__version__",
     "chain",
     "count_group",
+    "current_job",
     "delete_group",
     "fetch",
     "fetch_group",

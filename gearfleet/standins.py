@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +23,7 @@ from gearfleet.outcomes import Outcomes
 from gearfleet.outgoing import meta_of, new_id
 from gearfleet.results import open_store
 from gearfleet.tasks import JobHandle, apps_of, declarations, discover
+from gearfleet.tasks.current import unheard
 from gearfleet.tasks.failure import describe
 from gearfleet.tasks.naming import function_name
 from gearfleet.tasks.payload import decode_call, decode_value, encode_call, encode_value
@@ -123,14 +125,16 @@ class Eager(Outcomes):
                 name,
                 extra={"action": "job_inline", "task": name},
             )
-        return _InlineJob(self._find(name), call.args, call.kwargs, call.meta or meta)
+        function = function_name(name, self.settings.prefix)
+        return _InlineJob(self._find(name), call.args, call.kwargs, call.meta or meta, function)
 
     @contextmanager
     def _concluding(self, job: _InlineJob) -> Iterator[_Told]:
         """Do what a worker does when a job has ended."""
         started, told = time.time(), _Told()
         try:
-            yield told
+            with unheard(job):
+                yield told
         except Exception as error:
             self._conclude(job, started, error=error)
             raise
@@ -153,7 +157,7 @@ class Eager(Outcomes):
             args=job.args,
             kwargs=job.kwargs,
             meta=job.meta,
-            function=function_name(job.task.name, self.settings.prefix),
+            function=job.function,
             handle="",
             unique=job.meta.id,
         )
@@ -191,6 +195,7 @@ class _InlineJob(NamedTuple):
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     meta: Meta
+    function: str
 
     def begin(self) -> Any:
         """Call the function of the task; a coroutine function's call has not begun then."""
@@ -294,7 +299,7 @@ def _in_thread(coroutine: Coroutine[Any, Any, Any]) -> Any:
         except BaseException as error:
             outcome["error"] = error
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=copy_context().run, args=(run,))
     thread.start()
     thread.join()
     if "error" in outcome:

@@ -14,6 +14,7 @@ from gearfleet.worker.aftermath import Aftermath
 from gearfleet.worker.executor import Executor
 from gearfleet.worker.followers import Followers
 from gearfleet.worker.process import _TaskWorker, with_later
+from gearfleet.worker.updates import Updates
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -40,13 +41,15 @@ class ThreadWorker:
         served = with_later(self.tasks)
         self._followers = Followers(settings)
         self._aftermath = Aftermath(open_store(settings), submit=self._followers)
+        self._worker = _TaskWorker(settings, "gearfleet-test")
+        self._updates = Updates(self._worker)
         self._executor = Executor(
             served,
             hooks=hooks.select("", settings.hooks),
             ladder=_NoLadder(),
             aftermath=self._aftermath,
+            updates=self._updates,
         )
-        self._worker = _TaskWorker(settings, "gearfleet-test")
         self._worker.answer_with(self._executor.execute, served)
         self._thread = threading.Thread(target=self._serve, name="gearfleet-worker", daemon=True)
 
@@ -68,6 +71,7 @@ class ThreadWorker:
         finally:
             self._executor.close()
             self._aftermath.close()
+            self._updates.close()
             self._followers.close()
 
 

@@ -14,10 +14,12 @@ import os
 import sys
 import time
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
 from gearfleet.tasks import payload
+from gearfleet.tasks.current import job_in_hand
 from gearfleet.tasks.failure import describe
 from gearfleet.worker import hooks
 from gearfleet.worker.aftermath import conclude
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from gearfleet.tasks import Task
     from gearfleet.worker.aftermath import Aftermath
     from gearfleet.worker.retrying import Retries
+    from gearfleet.worker.updates import Updates
 
 logger = logging.getLogger(__name__)
 
@@ -75,11 +78,12 @@ class Executor:
         ladder: Ladder,
         aftermath: Aftermath | None = None,
         retries: Retries | None = None,
+        updates: Updates | None = None,
     ) -> None:
         """Serve `tasks`, by the functions that the job server knows them by.
 
         `aftermath` keeps their records, and starts what follows them; `retries`
-        submits their further attempts.
+        submits their further attempts; `updates` sends what they say while they run.
         """
         self.completed = 0
         self.failed = 0
@@ -89,6 +93,7 @@ class Executor:
         self._ladder = ladder
         self._aftermath = aftermath
         self._retries = retries
+        self._updates = updates
         self._loop: asyncio.Runner | None = None
         self._pid = os.getpid()
 
@@ -107,6 +112,8 @@ class Executor:
         except JobInterrupted:
             self.interrupted += 1
             raise
+        finally:
+            self._let_go()
         if isinstance(outcome, Completed):
             self.completed += 1
         else:
@@ -173,10 +180,21 @@ class Executor:
         if call.meta is not None and 0 < call.meta.expires < time.time():
             expired = JobExpired()
             return job, Failed(error=expired, failure=describe(expired))
+        job_in_hand.set((job, assignment, self._updates))
+        if self._updates is not None:
+            self._updates.in_hand = assignment
         hooks.run(self._hooks.before_job, job)
         outcome = self._call(job)
         hooks.run(self._hooks.after_job, job, outcome)
         return job, outcome
+
+    def _let_go(self) -> None:
+        """Let nobody speak for the job any more: what follows is ours to send."""
+        job_in_hand.set(None)
+        if self._updates is not None:
+            self._updates.in_hand = None
+            if self._updates.is_used:
+                self._updates.settle()
 
     def _job(self, assignment: Assignment, call: payload.Call) -> Job:
         return Job(
@@ -218,7 +236,8 @@ class Executor:
 
             self._loop = asyncio.Runner()
         try:
-            return self._loop.run(coroutine)
+            # In the context of this job, not in that of the first one.
+            return self._loop.run(coroutine, context=copy_context())
         except JobInterrupted:
             self.close()  # cancels the coroutine, so that its finally blocks run
             raise

@@ -30,6 +30,7 @@ from gearfleet.worker.followers import Followers
 from gearfleet.worker.job import Completed, Failed, Outcome
 from gearfleet.worker.lifecycle import Limits, StopLadder
 from gearfleet.worker.retrying import Retries
+from gearfleet.worker.updates import Updates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,8 +110,14 @@ def serve(
         followers = Followers(settings)
         aftermath = Aftermath(open_store(settings), submit=followers)
         retries = Retries(settings, aftermath.recorder)
+        updates = Updates(worker)
         executor = Executor(
-            served, hooks=selected, ladder=ladder, aftermath=aftermath, retries=retries
+            served,
+            hooks=selected,
+            ladder=ladder,
+            aftermath=aftermath,
+            retries=retries,
+            updates=updates,
         )
         worker.answer_with(executor.execute, served)
         try:
@@ -119,6 +126,7 @@ def serve(
             _shut_down(executor, selected, ladder)
             aftermath.close()
             retries.close()
+            updates.close()
             followers.close()
     return 0
 

@@ -42,18 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="QUEUE",
         help="serve only the tasks of this queue; may be repeated (default: all)",
     )
-    for flag, help_text in (
-        ("--drain-timeout", "seconds that a stopping worker may finish its job"),
-        ("--interrupt-grace", "seconds that an interrupted task may clean up"),
-        ("--hook-timeout", "seconds that the shutdown hooks may take together"),
+    for flag, metavar, check, help_text in (
+        ("--drain-timeout", "S", _seconds, "seconds that a stopping worker may finish its job"),
+        ("--interrupt-grace", "S", _seconds, "seconds that an interrupted task may clean up"),
+        ("--hook-timeout", "S", _seconds, "seconds that the shutdown hooks may take together"),
+        ("--prefetch", "N", _count, "jobs that may be here at a time, the running one included"),
     ):
         name = flag.removeprefix("--").replace("-", "_")
         variable = f"GEARFLEET_{name.upper()}"
         parser.add_argument(
             flag,
-            type=_seconds(f"{flag} or {variable}"),
+            type=check(f"{flag} or {variable}"),
             default=os.environ.get(variable, DEFAULTS[name]),
-            metavar="S",
+            metavar=metavar,
             help=f"{help_text} [{variable}] (default %(default)s)",
         )
 
@@ -66,6 +67,16 @@ def _seconds(source: str) -> Callable[[str], float]:
             raise UsageError(f"{source} is '{text}'; give a number of seconds, 0 or more") from None
 
     return seconds
+
+
+def _count(source: str) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        try:
+            return options.positive(int(text))
+        except ValueError:
+            raise UsageError(f"{source} is '{text}'; give a whole number, 1 or more") from None
+
+    return count
 
 
 def work(args: argparse.Namespace, output: Output) -> int:
@@ -102,4 +113,5 @@ def serve_module(module: WorkerModule, settings: Settings, args: argparse.Namesp
         drain_timeout=args.drain_timeout,
         interrupt_grace=args.interrupt_grace,
         hook_timeout=args.hook_timeout,
+        prefetch=args.prefetch,
     )

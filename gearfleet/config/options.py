@@ -186,6 +186,7 @@ OWN: tuple[Option, ...] = (
     Option("drain_timeout", seconds, "how long a stopping worker may finish its job", 60),
     Option("interrupt_grace", seconds, "how long an interrupted task may clean up", 5),
     Option("hook_timeout", seconds, "how long the shutdown hooks may take together", 10),
+    Option("prefetch", positive, "how many jobs may be in a worker, the running one included", 1),
 )
 
 #: Supervisor's options of a program, as far as gearfleet does not derive them.

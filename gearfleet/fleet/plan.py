@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: The steps of the stop ladder (DESIGN.md, "Kill budget"), each also an option of the worker.
 LADDER = ("drain_timeout", "interrupt_grace", "hook_timeout")
+#: What the command says where it is not the default.
+_WORKER_OPTIONS = (*LADDER, "prefetch")
 #: Seconds between the latest exit of a worker and Supervisor's SIGKILL.
 KILL_MARGIN = 5
 
@@ -136,11 +138,11 @@ def _program(context: _Context, slot: Slot, options: Resolved, prefix: str) -> P
 
 
 def _command(context: _Context, slot: Slot, options: Resolved) -> tuple[str, ...]:
-    changed = [step for step in LADDER if options.get(step) != DEFAULTS[step]]
+    changed = [name for name in _WORKER_OPTIONS if options.get(name) != DEFAULTS[name]]
     return (
         *(options.get("executable") or context.executable),
         *("worker", "-a", slot.module.app.name, "-n", slot.module.worker, "-q", slot.queue),
-        *(part for step in changed for part in (_flag(step), _number(options.get(step)))),
+        *(part for name in changed for part in (_flag(name), _number(options.get(name)))),
     )
 
 
@@ -148,8 +150,8 @@ def _flag(option: str) -> str:
     return "--" + option.replace("_", "-")
 
 
-def _number(seconds: float) -> str:
-    return str(int(seconds)) if seconds == int(seconds) else repr(seconds)
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _environment(context: _Context, name: str, options: Resolved) -> dict[str, str]:

@@ -73,6 +73,7 @@ def serve(
     drain_timeout: float = 60.0,
     interrupt_grace: float = 5.0,
     hook_timeout: float = 10.0,
+    prefetch: int = 1,
 ) -> int:
     """Serve the tasks of `module` until told to stop; return the exit code of the process.
 
@@ -88,6 +89,7 @@ def serve(
         drain_timeout: seconds that the job in hand has after the first signal.
         interrupt_grace: seconds that an interrupted task has to clean up.
         hook_timeout: seconds that the shutdown hooks have, all together.
+        prefetch: how many jobs may be here, the running one included.
 
     Raises:
         UnknownName: the module has no task in one of the queues.
@@ -104,7 +106,7 @@ def serve(
         tasks=tasks_by_function((t for t in module.tasks if t.queue in chosen), settings.prefix),
     )
     selected = hooks.select(module.module, settings.hooks)
-    worker = _TaskWorker(settings, client_id(program))
+    worker = _TaskWorker(settings, client_id(program), prefetch=prefetch)
     with StopLadder(limits, drain=worker.shutdown) as ladder:
         served = with_later(info.tasks)
         followers = Followers(settings)
@@ -232,9 +234,9 @@ def _log_start(info: WorkerInfo) -> None:
 class _TaskWorker(GearmanWorker):
     """Answers each job with the outcome of its execution."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
+    def __init__(self, settings: Settings, name: str, *, prefetch: int = 1) -> None:
         try:
-            super().__init__(settings.servers_of_workers, client_id=name)
+            super().__init__(settings.servers_of_workers, client_id=name, prefetch=prefetch)
         except LocalProtocolError as error:
             raise ConfigError(f"Setting 'servers' of {settings.origin}: {error}") from error
 

@@ -265,6 +265,12 @@ def test_usage__unknown_words_are_named_with_the_nearest(
             2,
             "--hook-timeout or GEARFLEET_HOOK_TIMEOUT is '-1'",
         ),
+        (
+            ["worker", "-a", "mill", "-n", "worker_bar", "--prefetch=0"],
+            {},
+            2,
+            "--prefetch or GEARFLEET_PREFETCH is '0'; give a whole number, 1 or more",
+        ),
         (["demo", "--jobs", "-3"], {}, 2, "--jobs is a whole number, 1 or more; it is '-3'"),
     ],
 )

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gearfleet.gearman import GearmanAdminClient
 from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 from tests.support.workers import WorkerProject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from gearfleet.gearman.text import FunctionStatus
     from tests.support.job_servers import JobServer
     from tests.support.processes import Process
 
@@ -52,6 +55,30 @@ def test_signal__lets_the_job_in_hand_finish_and_leaves_the_others(
     project.start_ready()
     for n in range(3):
         project.wait_for_note(f"echo ({n},)")
+
+
+def test_prefetched_jobs__wait_in_the_worker_and_go_back_when_it_drains(
+    project: WorkerProject, job_server: JobServer
+) -> None:
+    def jobs() -> FunctionStatus:
+        with GearmanAdminClient([job_server.address]) as admin:
+            rows = {row.function: row for row in admin.status()}
+        return rows[project.function("wait_for")]
+
+    project.allow("quick")
+    for name in ("quick",) * 20 + ("go",) + ("quick",) * 20:
+        project.delay("wait_for", name)
+    worker = project.start_ready("--prefetch", "8")
+    project.wait_for_note("begin go")
+    wait_for(lambda: jobs().running > 1, "jobs to wait in the worker")
+    worker.signal(signal.SIGTERM)
+    worker.wait_for_output("Draining: 1 job in hand")
+    project.allow("go")
+    assert worker.wait() == 0
+    assert jobs().total == 20
+    project.start_ready()
+    wait_for(lambda: project.diary.count("done quick") == 40, "the others to run")
+    assert project.diary.count("begin quick") == 40
 
 
 @pytest.mark.parametrize("task", ["wait_for", "wait_for_ever"])

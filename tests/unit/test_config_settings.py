@@ -93,6 +93,7 @@ def test_unknown_keys__are_named_with_the_nearest(table: dict[str, object], said
         ("drain_timeout", "60", "a number of seconds"),
         ("drain_timeout", float("inf"), "a number of seconds"),
         ("drain_timeout", float("nan"), "a number of seconds"),
+        ("prefetch", 0, "a whole number, 1 or more"),
         ("environment", {"A-B": "x"}, "'A-B' is no name"),
         ("environment", {"A": 1}, "put the value of A in quotes"),
         ("environment", "A=1", "a table of texts"),

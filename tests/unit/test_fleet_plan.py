@@ -98,6 +98,10 @@ def test_command__tells_the_stop_ladder_where_it_differs() -> None:
     assert command[-4:] == ("--drain-timeout", "120", "--hook-timeout", "0.5")
 
 
+def test_command__tells_the_prefetch_of_the_queue() -> None:
+    assert program(queues={"foo": {"prefetch": 16}}).command[-2:] == ("--prefetch", "16")
+
+
 def test_command__executable_of_the_settings_comes_first() -> None:
     assert program(fleet={"executable": "/usr/bin/nice gearfleet"}).command[:3] == (
         "/usr/bin/nice", "gearfleet", "worker",

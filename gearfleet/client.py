@@ -25,7 +25,8 @@ from gearfleet.standins import Eager, stand_in_for
 from gearfleet.tasks import JobHandle, SubmitOptions, Task, TaskCall, submission
 from gearfleet.tasks.forms import arguments_of, options_of, refuse_misplaced
 from gearfleet.tasks.naming import function_name
-from gearfleet.tasks.payload import encode_call
+from gearfleet.tasks.packing import Packing, Terms
+from gearfleet.tasks.payload import Call
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
@@ -53,6 +54,7 @@ class Client(Outcomes):
         self.settings = settings or config.current()
         self._gearman = GearmanClient(self.settings.servers)
         self._loops = PerLoop(self.settings.servers)
+        self._packing = Packing.of(self.settings)
         self._inline = stand_in_for(self.settings)
 
     @overload
@@ -301,9 +303,10 @@ class Client(Outcomes):
             )
         meta = meta_of(options, now, waits=waits)
         timeout = self.settings.client_timeout if options.timeout is None else options.timeout
+        terms = Terms(function_name(name, self.settings.prefix), options.codec, options.signed)
         return Outgoing(
-            function=function_name(name, self.settings.prefix),
-            data=encode_call(args, kwargs, meta),
+            function=terms.function,
+            data=self._packing.pack(Call(args, kwargs, meta), terms),
             meta=meta,
             unique=unique_of(meta, options.unique, args, kwargs),
             options=options,

@@ -17,6 +17,7 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
       + PayloadError
         - PayloadEncodeError            (also a TypeError) the caller's value cannot be sent
         - PayloadDecodeError            a received payload cannot be read
+          · BadSignature                it is not signed by one of ours
       + JobError                        what a caller hears about one job
         - JobFailed                     the task raised, or the worker refused the job
         - JobTimeout                    (also a TimeoutError) no result within the caller's limit
@@ -153,6 +154,10 @@ class PayloadEncodeError(PayloadError, TypeError):
 
 class PayloadDecodeError(PayloadError):
     """A payload cannot be read."""
+
+
+class BadSignature(PayloadDecodeError):
+    """The job is not signed with one of the signing_keys."""
 
 
 class JobError(GearfleetError):

@@ -28,9 +28,10 @@ from gearfleet.gearman.jobs import (
 )
 from gearfleet.gearman.protocol import MAX_UNIQUE_BYTES
 from gearfleet.tasks import JobHandle, SubmitOptions, typed
+from gearfleet.tasks.codecs import CODECS
 from gearfleet.tasks.failure import decode_failure
+from gearfleet.tasks.meta import Meta
 from gearfleet.tasks.naming import later_function
-from gearfleet.tasks.payload import Meta, decode_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,7 +110,7 @@ class Outgoing(NamedTuple):
             failure = _failure(request)
             reason = f": {failure}" if failure else ""
             raise JobFailed(f"{self.function} failed{reason}", failure=failure)
-        return decode_value(request.result)
+        return CODECS[self.options.codec].decode_result(request.result)
 
     def handle(self, request: GearmanJobRequest) -> JobHandle:
         """Return the handle of a job that was accepted, or raise why it was not."""

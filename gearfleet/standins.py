@@ -23,17 +23,19 @@ from gearfleet.outcomes import Outcomes
 from gearfleet.outgoing import meta_of, new_id
 from gearfleet.results import open_store
 from gearfleet.tasks import JobHandle, apps_of, declarations, discover
+from gearfleet.tasks.codecs import CODECS
 from gearfleet.tasks.current import unheard
 from gearfleet.tasks.failure import describe
 from gearfleet.tasks.naming import function_name
-from gearfleet.tasks.payload import decode_call, decode_value, encode_call, encode_value
+from gearfleet.tasks.packing import Packing, Terms
+from gearfleet.tasks.payload import Call
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 
     from gearfleet.config import Settings
     from gearfleet.tasks import SubmitOptions, Submitter, Task, TaskCall
-    from gearfleet.tasks.payload import Meta
+    from gearfleet.tasks.meta import Meta
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Eager(Outcomes):
     def __init__(self, settings: Settings) -> None:
         """Find tasks in what is imported, then in the apps of `settings`."""
         self.settings = settings
+        self._packing = Packing.of(settings)
 
     def run(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
@@ -68,7 +71,7 @@ class Eager(Outcomes):
         job = self._job(name, args, kwargs, options, waits=True)
         try:
             with self._concluding(job) as told:
-                told.value = _arrived(_finished(job.begin()))
+                told.value = _arrived(_finished(job.begin()), job)
             return told.value
         except Exception as error:
             raise _job_failed(name, error) from error
@@ -79,7 +82,7 @@ class Eager(Outcomes):
         """Run the task; its result is kept as a worker would keep it."""
         job = self._job(name, args, kwargs, options)
         with self._concluding(job) as told:
-            told.value = _arrived(_finished(job.begin()))
+            told.value = _arrived(_finished(job.begin()), job)
         return _handle(name, self.settings, INLINE, job.meta.id)
 
     def enqueue_many(self, calls: Iterable[TaskCall]) -> list[JobHandle]:
@@ -93,7 +96,7 @@ class Eager(Outcomes):
         job = self._job(name, args, kwargs, options, waits=True)
         try:
             with self._concluding(job) as told:
-                told.value = _arrived(await _awaited(job.begin()))
+                told.value = _arrived(await _awaited(job.begin()), job)
             return told.value
         except Exception as error:
             raise _job_failed(name, error) from error
@@ -104,7 +107,7 @@ class Eager(Outcomes):
         """Run the task in this event loop."""
         job = self._job(name, args, kwargs, options)
         with self._concluding(job) as told:
-            told.value = _arrived(await _awaited(job.begin()))
+            told.value = _arrived(await _awaited(job.begin()), job)
         return _handle(name, self.settings, INLINE, job.meta.id)
 
     def _job(
@@ -118,7 +121,8 @@ class Eager(Outcomes):
     ) -> _InlineJob:
         """Return the job as it would arrive at a worker."""
         meta = meta_of(options, time.time(), waits=waits)
-        call = decode_call(encode_call(args, kwargs, meta))
+        terms = Terms(function_name(name, self.settings.prefix), options.codec, options.signed)
+        call = self._packing.unpack(self._packing.pack(Call(args, kwargs, meta), terms), terms)
         if options.after is not None or options.at is not None:
             logger.info(
                 "%s runs at once, in this process; its delay is ignored",
@@ -226,7 +230,7 @@ class Disabled(Outcomes):
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: SubmitOptions
     ) -> JobHandle:
         """Log the job."""
-        encode_call(args, kwargs)
+        CODECS[options.codec].encode(args, kwargs)
         logger.info(
             "Jobs are disabled: %s with %r and %r is not run",
             name,
@@ -274,9 +278,10 @@ def _job_failed(name: str, error: Exception) -> JobFailed:
     return JobFailed(f"{name} failed: {failure}", failure=failure)
 
 
-def _arrived(value: Any) -> Any:
+def _arrived(value: Any, job: _InlineJob) -> Any:
     """Return a result as it would arrive."""
-    return decode_value(encode_value(value))
+    codec = CODECS[job.task.declared.codec]
+    return codec.decode_result(codec.encode_result(value))
 
 
 def _finished(value: Any) -> Any:

@@ -179,7 +179,8 @@ class GearmanClient(BytesClient):
         background: bool,
     ) -> Outgoing:
         name = task if isinstance(task, str) else task.name
-        options = SubmitOptions(unique=unique or None)
+        chosen = SubmitOptions() if isinstance(task, str) else task.chosen
+        options = SubmitOptions(unique=unique or None, codec=chosen.codec, signed=chosen.signed)
         return self._calls._prepare(
             name, data["args"], data["kwargs"], options, waits=not background
         )

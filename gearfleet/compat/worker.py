@@ -10,7 +10,7 @@ from gearfleet.compat.requests import ResultEncoder
 from gearfleet.gearman import GearmanWorker as BytesWorker
 from gearfleet.tasks import Task
 from gearfleet.tasks.naming import function_name
-from gearfleet.tasks.payload import decode_call
+from gearfleet.tasks.packing import Packing, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,12 +36,22 @@ class GearmanWorker(BytesWorker):
     def __init__(self, host_list: AddressLike | Sequence[AddressLike] | None = None, **kwargs: Any):
         """Use the job servers of the settings, or `host_list`; see `gearfleet.gearman`."""
         self._settings = config.current()
+        self._packing = Packing.of(self._settings)
+        self._terms: dict[str, Terms] = {}
         super().__init__(host_list or self._settings.servers_of_workers, **kwargs)
 
     def register_task(self, task: Any, callback: Callable[..., Any]) -> Any:
         """Run `callback` for every job of `task`; the settings' prefix is put before it."""
         run = _runner(callback) if isinstance(callback, Task) else callback
-        super().register_task(function_name(task, self._settings.prefix), run)
+        function = function_name(task, self._settings.prefix)
+        terms = callback.terms(function) if isinstance(callback, Task) else Terms(function)
+        self._packing.refuse_without_key(terms)
+        if terms.codec in {"json", "raw"}:
+            raise ValueError(
+                f"{function} has codec '{terms.codec}', which only `gearfleet worker` serves"
+            )
+        self._terms[function] = terms
+        super().register_task(function, run)
         return task
 
     def unregister_task(self, task: Any) -> Any:
@@ -52,7 +62,7 @@ class GearmanWorker(BytesWorker):
     def on_job_execute(self, current_job: GearmanJob) -> bool:
         """Decode the arguments of a job, and run its callback."""
         try:
-            call = decode_call(current_job.data)
+            call = self._packing.unpack(current_job.data, self._terms[current_job.task])
         except Exception:
             exc_info: Any = sys.exc_info()
             return self.on_job_exception(current_job, exc_info)

@@ -26,6 +26,10 @@ T = TypeVar("T")
 Value = bool | int | float | str | tuple[str, ...] | Mapping[str, str]
 
 
+#: Characters that a secret has at least: who takes 128 bits of chance in hexadecimal has 32.
+MIN_SECRET = 16
+
+
 class BadValue(ValueError):
     """What a value should have been; the caller adds where it stands."""
 
@@ -70,6 +74,17 @@ def texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, list | tuple):
         raise BadValue('a list of texts, such as ["a", "b"]')
     return tuple(text(item) for item in value)
+
+
+def secrets(value: object) -> tuple[str, ...]:
+    """Accept a list of secrets; the messages show none."""
+    try:
+        found = texts(value)
+    except BadValue:
+        raise BadValue("a list of texts") from None
+    if any(len(secret) < MIN_SECRET for secret in found):
+        raise BadValue(f"a list of secrets of at least {MIN_SECRET} characters")
+    return found
 
 
 def words(value: object) -> tuple[str, ...]:

@@ -152,6 +152,22 @@ def _save_limit_per(value: object, path: str) -> str:
     return checked(options.save_limit_per, value, path)
 
 
+def _signing_keys(value: object, path: str) -> tuple[str, ...]:
+    return check_signing_keys(value, f"Setting '{path}'")
+
+
+def check_signing_keys(value: object, source: str) -> tuple[str, ...]:
+    """Return the secrets of `source`, or raise `ConfigError`, whose message shows none of them."""
+    try:
+        return options.secrets(value)
+    except options.BadValue as expected:
+        raise ConfigError(f"{source} must be {expected}") from None
+
+
+def _positive(value: object, path: str) -> int:
+    return checked(options.positive, value, path)
+
+
 def _count(value: object, path: str) -> int:
     return checked(options.count, value, path)
 
@@ -172,6 +188,9 @@ _PLAIN: Mapping[str, Callable[[object, str], Any]] = {
     "always_eager": _boolean,
     "disabled": _boolean,
     "send_failure": _send_failure,
+    "signing_keys": _signing_keys,
+    "compress_above": _count,
+    "max_payload_bytes": _positive,
     "retries": _count,
     "retry_after": _seconds,
     "results": _results,

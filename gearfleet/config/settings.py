@@ -14,6 +14,11 @@ from gearfleet.config.rundir import default_run_dir
 Options = Mapping[str, Value]
 
 DEFAULT_SERVERS = ("127.0.0.1:4730",)
+
+#: Larger data belongs into a file or a store, and its name into the payload:
+#: gearmand keeps every queued payload in memory.
+DEFAULT_MAX_PAYLOAD_BYTES = 32 * 1024 * 1024
+
 DEFAULTS_ORIGIN = "built-in defaults"
 
 
@@ -49,6 +54,10 @@ class Settings:
         disabled: whether jobs are logged and not run.
         send_failure: what to do when no job server can be reached: ``raise`` or ``run``,
             which runs a background job in the caller's process.
+        signing_keys: secrets that jobs are signed with: the first signs, all verify; none
+            leaves jobs unsigned.
+        compress_above: bytes of a payload from which on it is compressed; 0 for never.
+        max_payload_bytes: of a payload, before it is compressed, and of a result.
         retries: how often a failed background job is tried again, where its task does not say.
         retry_after: seconds between its attempts, where its task does not say.
         results: where results are kept: ``sqlite`` (a file in the run directory),
@@ -76,6 +85,9 @@ class Settings:
     always_eager: bool = False
     disabled: bool = False
     send_failure: str = "raise"
+    signing_keys: tuple[str, ...] = field(default=(), repr=False)
+    compress_above: int = 0
+    max_payload_bytes: int = DEFAULT_MAX_PAYLOAD_BYTES
     retries: int = 0
     retry_after: float = 5.0
     results: str = "sqlite"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gearfleet.config.reader import check_servers, read_settings
+from gearfleet.config.reader import check_servers, check_signing_keys, read_settings
 from gearfleet.config.settings import Settings
 from gearfleet.errors import ConfigError
 
@@ -136,6 +136,8 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
         changes["worker_servers"] = ()
     if run_dir := environ.get("GEARFLEET_RUN_DIR"):
         changes["run_dir"] = Path(run_dir).absolute()
+    if keys := environ.get("GEARFLEET_SIGNING_KEYS"):
+        changes["signing_keys"] = check_signing_keys(split_list(keys), "GEARFLEET_SIGNING_KEYS")
     if template_dir := environ.get("GEARFLEET_TEMPLATE_DIR"):
         changes["template_dir"] = Path(template_dir)
     rendered = {name: environ[name] for name in RENDERED if environ.get(name)}

@@ -12,7 +12,7 @@ from gearfleet.tasks.payload import encode_value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gearfleet.tasks.payload import Meta
+    from gearfleet.tasks.meta import Meta
     from gearfleet.tasks.task import Task
 
 #: gearmand keeps a progress as two numbers of C's `int` (reference "gearmand", command 12).

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gearfleet.tasks.codecs import CODEC_NAMES, CodecName
 from gearfleet.tasks.moments import seconds_of
 from gearfleet.tasks.naming import name_problem
 from gearfleet.tasks.retry import BackoffLike, backoff_problem
@@ -26,6 +27,8 @@ class TaskOptions:
 
     name: str | None = None
     queue: str = "default"
+    codec: CodecName = "envelope"
+    signed: bool | None = None
     priority: Priority = "normal"
     unique: bool = False
     retries: int | None = None
@@ -43,6 +46,11 @@ class TaskOptions:
             value = getattr(self, name)
             if problem := check(value):
                 return f"{'task name' if name == 'name' else name} {value!r}: {problem}"
+        if self.codec == "pickle" and self.signed is False:
+            return (
+                "codec 'pickle' without a signature would let whoever reaches the job server run "
+                "any code; leave signed=False out"
+            )
         return None
 
 
@@ -93,6 +101,8 @@ def _callback(value: Any) -> str | None:
 _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "name": _name,
     "queue": name_problem,
+    "codec": _one_of(*CODEC_NAMES),
+    "signed": _one_of(True, False, None),
     "priority": _one_of(*PRIORITIES),
     "unique": _one_of(True, False),
     "retries": _retries,

@@ -1,4 +1,4 @@
-"""What goes over the wire for one job: a JSON envelope with typed values.
+"""The envelope: one call, or one value, as JSON with typed values.
 
     {"v": 1, "args": [...], "kwargs": {...}, "meta": {...}}
 
@@ -12,6 +12,8 @@ are written as they are; `typed` says how the others are.
 Most calls hold nothing but JSON's own values, so these go to the C encoder
 after a look at their types only. Where that encoder stumbles (a NaN, a lone
 surrogate, an integer too long to print), the careful way finds out where.
+
+`packing` puts the envelope into a job: signed, compressed, within its limits.
 """
 
 from __future__ import annotations
@@ -21,16 +23,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gearfleet.errors import PayloadDecodeError, PayloadEncodeError
 from gearfleet.tasks import typed
+from gearfleet.tasks.meta import Meta, read_meta
 from gearfleet.tasks.typed import CAREFUL, FAST, Refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 VERSION = 1
-
-#: Of one payload or result. Larger data belongs into a file or a store, and
-#: its name into the payload: gearmand keeps every queued payload in memory.
-MAX_BYTES = 32 * 1024 * 1024
 
 _PARTS = frozenset({"v", "args", "kwargs", "meta"})
 _TEXT = frozenset({str})
@@ -40,50 +39,10 @@ _LEVELS = typed.MAX_NESTING + 1
 _TOO_DEEP = f"it is nested more than {typed.MAX_NESTING} levels deep"
 
 
-# Two are made for every job; a NamedTuple takes a third of a frozen dataclass's time.
-class Meta(NamedTuple):
-    """What gearfleet itself says of a job.
-
-    Attributes:
-        id: of the job, the same for all its attempts.
-        attempt: 1 for the first.
-        enqueued_at: when the client submitted it, in seconds since the epoch.
-        waits: whether the caller waits for the result.
-        expires: when a job that has not begun is dropped, in seconds since the epoch; 0 for never.
-        name: of the job, for people.
-        group: of jobs that it belongs to.
-        hook: dotted path of what is called when it has ended.
-        save: whether its result is stored; None as the settings say.
-        chain: what runs when it has succeeded.
-    """
-
-    id: str
-    attempt: int = 1
-    enqueued_at: float = 0.0
-    waits: bool = False
-    expires: float = 0.0
-    name: str = ""
-    group: str = ""
-    hook: str = ""
-    save: bool | None = None
-    chain: tuple[Any, ...] = ()
-
-    def told(self) -> dict[str, Any]:
-        """Return what goes over the wire: what is not the default."""
-        told: dict[str, Any] = {"id": self.id}
-        for field, value in zip(self._fields[1:], self[1:], strict=True):
-            if value != _DEFAULTS[field]:
-                told[field] = value
-        return told
-
-
-_DEFAULTS: Mapping[str, Any] = Meta._field_defaults
-
-
 class Call(NamedTuple):
-    """A payload as it was read; `meta` is None where a foreign client sent none."""
+    """What a payload holds; `meta` is None where a foreign client sent none."""
 
-    args: tuple[Any, ...]
+    args: Sequence[Any]
     kwargs: Mapping[str, Any]
     meta: Meta | None = None
 
@@ -136,7 +95,8 @@ def decode_call(data: bytes) -> Call:
         _refuse("'args' must be a list")
     if type(kwargs) is not dict or not _TEXT.issuperset(map(type, kwargs)):
         _refuse("'kwargs' must be an object")
-    return Call(tuple(args), kwargs, _read_meta(envelope.get("meta")))
+    table = envelope.get("meta")
+    return Call(tuple(args), kwargs, None if table is None else read_meta(table))
 
 
 def encode_value(value: Any) -> bytes:
@@ -149,16 +109,33 @@ def decode_value(data: bytes) -> Any:
     return _decode(data)
 
 
+def encode_json(value: Any, name: str) -> bytes:
+    """Return `value` as JSON without tags, or raise `PayloadEncodeError` with the path from `name`.
+
+    Only JSON's own values have such a form that arrives equal.
+    """
+    try:
+        _at(name, typed.check_plain, value)
+        return _to_json(value).encode()
+    except Refused as refused:
+        raise PayloadEncodeError(str(refused)) from None
+    except ValueError as error:
+        raise PayloadEncodeError(f"{name} is no JSON: {error}") from None
+
+
+def decode_json(data: bytes) -> Any:
+    """Return the value of JSON text in which ``$t`` means nothing, or raise `PayloadDecodeError`."""
+    return _decode(data, is_tagged=False)
+
+
 _to_json = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
 
 
-def _at(
-    name: str, write: Callable[[Any, typed.Scalars], Any], value: Any, scalars: typed.Scalars
-) -> Any:
+def _at(name: str, write: Callable[..., Any], value: Any, *more: Any) -> Any:
     try:
-        return write(value, scalars)
+        return write(value, *more)
     except Refused as refused:
         refused.path.append(name)
         raise
@@ -168,26 +145,18 @@ def _encode(tree_of: Callable[[typed.Scalars], Any]) -> bytes:
     """Encode what `tree_of` makes, the fast way if that works, else the careful way."""
     try:
         try:
-            data = _to_json(tree_of(FAST)).encode()
+            return _to_json(tree_of(FAST)).encode()
         except ValueError:
-            data = _to_json(tree_of(CAREFUL)).encode()
+            return _to_json(tree_of(CAREFUL)).encode()
     except Refused as refused:
         raise PayloadEncodeError(str(refused)) from None
     except RecursionError:
         raise PayloadEncodeError("The stack is too full to encode the payload") from None
-    if len(data) > MAX_BYTES:
-        raise PayloadEncodeError(
-            f"The payload has {len(data)} bytes, more than {MAX_BYTES}; "
-            "put the data into a file or a store and send its name"
-        )
-    return data
 
 
-def _decode(data: bytes) -> Any:
-    if len(data) > MAX_BYTES:
-        _refuse(f"it has {len(data)} bytes, more than {MAX_BYTES}")
+def _decode(data: bytes, *, is_tagged: bool = True) -> Any:
     # The tag's `$` could also be written as an escape.
-    is_plain = b'"$' not in data and b"\\u0024" not in data
+    is_plain = not is_tagged or (b'"$' not in data and b"\\u0024" not in data)
     try:
         value = (_from_plain_json if is_plain else _from_json)(data.decode())
     except Refused as refused:
@@ -213,35 +182,6 @@ _from_json = json.JSONDecoder(parse_constant=_refuse_constant, object_hook=typed
 def _check_version(version: Any) -> None:
     if type(version) is not int or version != VERSION:
         _refuse(f"it is of version {shown(version)}; this gearfleet reads version {VERSION}")
-
-
-_META_TYPES: Mapping[str, tuple[type, ...]] = {
-    "id": (str,),
-    "attempt": (int,),
-    "enqueued_at": (float, int),
-    "waits": (bool,),
-    "expires": (float, int),
-    "name": (str,),
-    "group": (str,),
-    "hook": (str,),
-    "save": (bool, type(None)),
-    "chain": (list,),
-}
-
-
-def _read_meta(table: Any) -> Meta | None:
-    """Read the known keys; a newer gearfleet may send others, which are passed over."""
-    if table is None:
-        return None
-    if type(table) is not dict or "id" not in table:
-        _refuse("'meta' must be an object with an 'id'")
-    known = {key: item for key, item in table.items() if key in _META_TYPES}
-    for key, item in known.items():
-        if type(item) not in _META_TYPES[key]:
-            _refuse(f"'meta' has a wrong {key!r}: {shown(item)}")
-    if "chain" in known:
-        known["chain"] = tuple(known["chain"])
-    return Meta(**known)
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -13,12 +13,11 @@ from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
 
+from gearfleet.tasks.codecs import CODEC_NAMES, CodecName
 from gearfleet.tasks.moments import epoch_of, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-#: How arguments and results become bytes.
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
@@ -48,6 +47,8 @@ class SubmitOptions:
         hook: dotted path of a function that is called when the job has ended.
         save: whether the result is stored; None as the settings say.
         chain: what runs when the job has succeeded.
+        codec: of the payload; see `gearfleet.task`.
+        signed: True must be, False is not, None is signed if there is a key.
         id: of the job, 32 hexadecimal digits; empty for a new one.
     """
 
@@ -63,6 +64,8 @@ class SubmitOptions:
     hook: str = ""
     save: bool | None = None
     chain: tuple[Any, ...] = ()
+    codec: CodecName = "envelope"
+    signed: bool | None = None
     id: str = ""
 
     def __post_init__(self) -> None:
@@ -70,6 +73,8 @@ class SubmitOptions:
             raise ValueError(
                 f"priority must be one of {', '.join(PRIORITIES)}; it is {self.priority!r}"
             )
+        if self.codec not in CODEC_NAMES:
+            raise ValueError(f"codec must be one of {', '.join(CODEC_NAMES)}; it is {self.codec!r}")
         unique: Any = self.unique
         if unique is not None and (
             not isinstance(unique, str | bytes | bool) or unique in ("", b"")

@@ -12,12 +12,14 @@ from gearfleet.tasks.calls import Calls
 from gearfleet.tasks.declarations import declare
 from gearfleet.tasks.naming import default_task_name, name_problem
 from gearfleet.tasks.options import TaskOptions
+from gearfleet.tasks.packing import Terms
 from gearfleet.tasks.submission import SubmitOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
+    from gearfleet.tasks.codecs import CodecName
     from gearfleet.tasks.options import Callback, Exceptions
     from gearfleet.tasks.retry import BackoffLike
     from gearfleet.tasks.submission import Priority
@@ -70,6 +72,10 @@ class Task(Calls[P, R]):
         bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
         return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
 
+    def terms(self, function: str) -> Terms:
+        """Return what the payloads of its jobs look like, where its function is `function`."""
+        return Terms(function, self.declared.codec, self.declared.signed)
+
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here, as if it were not decorated."""
         return self.func(*args, **kwargs)
@@ -88,6 +94,9 @@ def _chosen(declared: TaskOptions) -> SubmitOptions:
         unique=declared.unique or None,
         expires=declared.expires,
         save=False if declared.ignore_result else None,
+        codec=declared.codec,
+        # A task that is open to all trusts those clients more that have a key.
+        signed=declared.signed or None,
     )
 
 
@@ -98,6 +107,8 @@ def task(
     *,
     name: str | None = None,
     queue: str = "default",
+    codec: CodecName = "envelope",
+    signed: bool | None = None,
     priority: Priority = "normal",
     unique: bool = False,
     retries: int | None = None,
@@ -122,6 +133,11 @@ def task(
         name: verbatim; by default the module's path without
             ``gearman_workers``, ``gearman_jobs`` and ``tasks``, and the function.
         queue: by which workers are given the task.
+        codec: how arguments and result become bytes: ``envelope`` carries most of Python's
+            values, ``json`` one argument and one result of plain JSON, ``raw`` bytes, and
+            ``pickle`` any arguments, where jobs are signed.
+        signed: False takes the jobs of clients without a key too, True takes no unsigned
+            ones even where the settings have no key; by default the settings decide.
         priority: ``high``, ``normal`` or ``low``.
         unique: True runs jobs with equal arguments once while one is pending.
         retries: how often a failed background job is tried again; None as the

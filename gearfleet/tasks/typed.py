@@ -76,6 +76,26 @@ def write(item: Any, scalars: Scalars, depth: int = 0) -> Any:
     return writer(item, scalars, depth) if writer else _refuse_type(kind)
 
 
+def check_plain(item: Any, depth: int = 0) -> None:
+    """Raise `Refused`, with the path inside it, unless `item` is of JSON's own values."""
+    kind = type(item)
+    if kind in FAST:
+        return
+    _check_depth(depth)
+    if kind is dict and _TEXT.issuperset(map(type, item)):
+        parts: Iterable[tuple[Any, Any]] = item.items()
+    elif kind is list:
+        parts = enumerate(item)
+    else:
+        raise Refused(f"is of type {kind.__qualname__}, for which JSON has no word")
+    for step, part in parts:
+        try:
+            check_plain(part, depth + 1)
+        except Refused as refused:
+            refused.path.append(f"[{step!r}]")
+            raise
+
+
 def write_array(items: Sequence[Any], scalars: Scalars, depth: int = 0) -> Sequence[Any]:
     """Return the JSON tree of a list, as which a tuple is written too."""
     _check_depth(depth)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from gearfleet.results import ResultStore
     from gearfleet.results.record import State
     from gearfleet.tasks import SubmitOptions
+    from gearfleet.tasks.meta import Meta
     from gearfleet.tasks.options import Callback
-    from gearfleet.tasks.payload import Meta
     from gearfleet.tasks.plans import Share
     from gearfleet.worker.job import Job, Outcome
 

@@ -18,9 +18,11 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
-from gearfleet.tasks import payload
 from gearfleet.tasks.current import job_in_hand
 from gearfleet.tasks.failure import describe
+from gearfleet.tasks.naming import later_function
+from gearfleet.tasks.packing import Packing
+from gearfleet.tasks.payload import Call
 from gearfleet.worker import hooks
 from gearfleet.worker.aftermath import conclude
 from gearfleet.worker.job import Completed, Failed, Job, Outcome
@@ -78,10 +80,12 @@ class Executor:
         ladder: Ladder,
         aftermath: Aftermath | None = None,
         retries: Retries | None = None,
+        packing: Packing | None = None,
         updates: Updates | None = None,
     ) -> None:
         """Serve `tasks`, by the functions that the job server knows them by.
 
+        `packing` reads their payloads, by default as where there are no keys;
         `aftermath` keeps their records, and starts what follows them; `retries`
         submits their further attempts; `updates` sends what they say while they run.
         """
@@ -89,6 +93,9 @@ class Executor:
         self.failed = 0
         self.interrupted = 0
         self._tasks = tasks
+        later = {later_function(function): function for function in tasks}
+        self._terms = {each: task.terms(later.get(each, each)) for each, task in tasks.items()}
+        self._packing = packing or Packing()
         self._hooks = hooks
         self._ladder = ladder
         self._aftermath = aftermath
@@ -172,10 +179,10 @@ class Executor:
 
     def _run(self, assignment: Assignment) -> tuple[Job, Outcome]:
         try:
-            call = payload.decode_call(assignment.data)
+            call = self._packing.unpack(assignment.data, self._terms[assignment.task])
         except Exception as error:
             failed = Failed(error=error, failure=describe(error))
-            return self._job(assignment, payload.Call((), {})), failed
+            return self._job(assignment, Call((), {})), failed
         job = self._job(assignment, call)
         if call.meta is not None and 0 < call.meta.expires < time.time():
             expired = JobExpired()
@@ -196,7 +203,7 @@ class Executor:
             if self._updates.is_used:
                 self._updates.settle()
 
-    def _job(self, assignment: Assignment, call: payload.Call) -> Job:
+    def _job(self, assignment: Assignment, call: Call) -> Job:
         return Job(
             task=self._tasks[assignment.task],
             args=call.args,
@@ -221,7 +228,9 @@ class Executor:
             value = job.task.func(*job.args, **job.kwargs)
             if inspect.iscoroutine(value):
                 value = self._finish(value)
-            return Completed(value=value, data=payload.encode_value(value))
+            return Completed(
+                value=value, data=self._packing.pack_result(value, job.task.declared.codec)
+            )
         except BaseException as error:
             # A task may turn the interruption into an error of its own; the job
             # still runs again. One that ended in spite of it has ended.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from gearfleet.tasks import Task
     from gearfleet.tasks.failure import Failure
-    from gearfleet.tasks.payload import Meta
+    from gearfleet.tasks.meta import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from gearfleet.gearman.worker import GearmanWorker
 from gearfleet.results import open_store
 from gearfleet.tasks.failure import encode_failure
 from gearfleet.tasks.naming import function_name, later_function
+from gearfleet.tasks.packing import Packing
 from gearfleet.worker import hooks
 from gearfleet.worker.aftermath import Aftermath
 from gearfleet.worker.executor import Executor
@@ -93,7 +94,8 @@ def serve(
 
     Raises:
         UnknownName: the module has no task in one of the queues.
-        ConfigError: a hook, a job server or the prefix of the settings cannot be used.
+        ConfigError: a hook, a job server or the prefix of the settings cannot be used, or
+            a task needs a key that they do not have.
     """
     limits = Limits(
         drain_timeout=drain_timeout, interrupt_grace=interrupt_grace, hook_timeout=hook_timeout
@@ -105,6 +107,9 @@ def serve(
         queues=chosen,
         tasks=tasks_by_function((t for t in module.tasks if t.queue in chosen), settings.prefix),
     )
+    packing = Packing.of(settings)
+    for function, task in info.tasks.items():
+        packing.refuse_without_key(task.terms(function))
     selected = hooks.select(module.module, settings.hooks)
     worker = _TaskWorker(settings, client_id(program), prefetch=prefetch)
     with StopLadder(limits, drain=worker.shutdown) as ladder:
@@ -119,6 +124,7 @@ def serve(
             ladder=ladder,
             aftermath=aftermath,
             retries=retries,
+            packing=packing,
             updates=updates,
         )
         worker.answer_with(executor.execute, served)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gearfleet.errors import JobRefused
 from gearfleet.gearman.client import GearmanClient
 from gearfleet.tasks.naming import function_name, later_function
-from gearfleet.tasks.payload import decode_call, encode_call
+from gearfleet.tasks.packing import Packing
 from gearfleet.tasks.retry import RetryPolicy
 from gearfleet.worker.recorder import record_of
 
@@ -37,6 +37,7 @@ class Retries:
     def __init__(self, settings: Settings, recorder: Recorder) -> None:
         """Take the defaults of tasks from `settings`; tell `recorder` of each failed attempt."""
         self._settings = settings
+        self._packing = Packing.of(settings)
         self._recorder = recorder
         self._policies: dict[str, RetryPolicy] = {}
         self._clients: dict[Any, GearmanClient] = {}
@@ -80,14 +81,16 @@ class Retries:
                 state="retry",
             )
         )
-        call = decode_call(data)
-        following = meta._replace(attempt=meta.attempt + 1)
         function = function_name(job.task.name, self._settings.prefix)
+        terms = job.task.terms(function)
+        call = self._packing.unpack(data, terms)
+        following = meta._replace(attempt=meta.attempt + 1)
         request = self._client(server).submit_job(
             # Always the same one: a failed attempt that runs a second time may draw another
             # delay, and its next attempt is to meet the one that is pending.
             later_function(function),
-            encode_call(call.args, call.kwargs, following),
+            # Signed where there is a key, though the task takes other jobs too.
+            self._packing.pack(call._replace(meta=following), terms._replace(signed=None)),
             unique=f"{following.id}.{following.attempt}",
             background=True,
             poll_timeout=PATIENCE,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from examples.shop.shop_project import settings as shop_settings
 from gearfleet import Client
 from gearfleet.config import Settings
 from tests.support.processes import GEARFLEET, ROOT, clean_environment, run
@@ -39,7 +40,10 @@ def gearfleet(*words: str | Path, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture
 def client(embedded: JobServer) -> Iterator[Client]:
-    client = Client(Settings(servers=(embedded.address,), client_timeout=30))
+    settings = Settings(
+        servers=(embedded.address,), signing_keys=(shop_settings.SECRET_KEY,), client_timeout=30
+    )
+    client = Client(settings)
     yield client
     client.close()
 

@@ -22,8 +22,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 execute_from_command_line(sys.argv)
 """
 
-SETTINGS = """\
+#: With which the project's jobs are signed.
 SECRET_KEY = "only for this test"
+
+SETTINGS = """\
+SECRET_KEY = "{secret}"
 USE_TZ = True
 INSTALLED_APPS = ["gearfleet.contrib.django", "myapp"]
 GEARFLEET = {{"SERVERS": ["{server}"]}}
@@ -58,7 +61,7 @@ def make_project(folder: Path, server: str, workers: Mapping[str, str]) -> Proje
     modules = folder / "myapp" / "gearman_workers"
     modules.mkdir(parents=True)
     (folder / "manage.py").write_text(MANAGE)
-    (folder / "settings.py").write_text(SETTINGS.format(server=server))
+    (folder / "settings.py").write_text(SETTINGS.format(server=server, secret=SECRET_KEY))
     for package in (modules, modules.parent):
         (package / "__init__.py").touch()
     for name, code in workers.items():

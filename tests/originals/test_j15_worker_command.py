@@ -9,7 +9,7 @@ import pytest
 
 from gearfleet import Client
 from gearfleet.config import Settings
-from tests.originals.projects import Project, make_project
+from tests.originals.projects import SECRET_KEY, Project, make_project
 from tests.support.processes import Process, run
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def start(project: Project, tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def client(embedded: JobServer) -> Iterator[Client]:
-    client = Client(Settings(servers=(embedded.address,)))
+    client = Client(Settings(servers=(embedded.address,), signing_keys=(SECRET_KEY,)))
     yield client
     client.close()
 

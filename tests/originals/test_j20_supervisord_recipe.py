@@ -17,7 +17,7 @@ import pytest
 
 from gearfleet import Client
 from gearfleet.config import Settings
-from tests.originals.projects import Project, make_project
+from tests.originals.projects import SECRET_KEY, Project, make_project
 from tests.support.processes import run
 from tests.support.waiting import wait_for
 
@@ -80,7 +80,7 @@ def run(number):
 
 @pytest.fixture
 def client(gearmand: JobServer) -> Iterator[Client]:
-    client = Client(Settings(servers=(gearmand.address,)))
+    client = Client(Settings(servers=(gearmand.address,), signing_keys=(SECRET_KEY,)))
     yield client
     client.close()
 

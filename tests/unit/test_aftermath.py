@@ -13,7 +13,7 @@ from gearfleet.errors import LocalProtocolError, ResultStoreUnavailable, ServerU
 from gearfleet.results import MemoryStore, Retention, TaskRecord
 from gearfleet.tasks import SubmitOptions, TaskCall
 from gearfleet.tasks.failure import Failure
-from gearfleet.tasks.payload import Meta
+from gearfleet.tasks.meta import Meta
 from gearfleet.tasks.plans import Plan, Share, job_of, steps_of
 from gearfleet.worker.aftermath import Aftermath
 

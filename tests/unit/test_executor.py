@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from gearfleet.errors import JobInterrupted, PayloadEncodeError
 from gearfleet.tasks import Task
-from gearfleet.tasks.payload import Meta, decode_value, encode_call
+from gearfleet.tasks.meta import Meta
+from gearfleet.tasks.payload import decode_value, encode_call
 from gearfleet.worker.executor import Executor
 from gearfleet.worker.hooks import Hook, Hooks
 from gearfleet.worker.job import Completed, Failed, Job, Outcome

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gearfleet.errors import PayloadEncodeError
 from gearfleet.gearman.protocol import MAX_UNIQUE_BYTES
 from gearfleet.outgoing import digest_of, new_id, unique_of
-from gearfleet.tasks.payload import Meta
+from gearfleet.tasks.meta import Meta
 from tests.support.processes import ROOT
 
 BACKGROUND = Meta(id="a" * 32)

@@ -15,10 +15,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gearfleet.errors import PayloadDecodeError, PayloadEncodeError
-from gearfleet.tasks import payload
+from gearfleet.tasks.meta import Meta
 from gearfleet.tasks.payload import (
     Call,
-    Meta,
     decode_call,
     decode_value,
     encode_call,
@@ -216,14 +215,6 @@ def traceback_frames() -> list[Any]:
     import inspect
 
     return inspect.stack(0)
-
-
-def test_size__more_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payload, "MAX_BYTES", 100)
-    with pytest.raises(PayloadEncodeError, match="more than 100; put the data into a file"):
-        encode_value("x" * 100)
-    with pytest.raises(PayloadDecodeError, match="101 bytes, more than 100"):
-        decode_value(b" " * 101)
 
 
 @pytest.mark.parametrize("offset", [timedelta(microseconds=1), timedelta(microseconds=-1)])

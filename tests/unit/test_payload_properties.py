@@ -14,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gearfleet.errors import PayloadDecodeError, PayloadEncodeError
+from gearfleet.tasks.meta import Meta
 from gearfleet.tasks.payload import (
-    Meta,
     decode_call,
     decode_value,
     encode_call,

@@ -109,7 +109,7 @@ class _Sampler:
 
 def _restart_under_load(stage: Stage, control: Supervisor, jobs: int, output: Output) -> Score:
     began = time.monotonic()
-    load = Load(_client(stage.servers), stage.ledger)
+    load = Load(_client(stage), stage.ledger)
     before = _pids(control)
     with _Sampler(stage.control()) as sampler, _Bar(output, jobs) as bar:
         load.start()
@@ -150,11 +150,11 @@ def _restart(stage: Stage, load: Load, bar: _Bar) -> int:
             command.wait()
 
 
-def _client(servers: str) -> Client:
+def _client(stage: Stage) -> Client:
     from gearfleet.client import Client
     from gearfleet.config import Settings, split_list
 
-    return Client(Settings(servers=split_list(servers)))
+    return Client(Settings(servers=split_list(stage.servers), signing_keys=(stage.signing_key,)))
 
 
 def _pids(control: Supervisor) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shlex
 import shutil
 import signal
@@ -63,6 +64,7 @@ class Stage:
     def __init__(self, output: Output, *, servers: str | None, keep: bool) -> None:
         self.servers = servers or ""
         self.folder = Path()
+        self.signing_key = secrets.token_hex(16)
         self._output = output
         self._keep = keep
         self._cleanup = ExitStack()
@@ -169,6 +171,7 @@ class Stage:
             "DJANGO_SETTINGS_MODULE": SETTINGS,
             "SHOP_DATA": str(self.folder / "data"),
             "GEARFLEET_RUN_DIR": str(self.folder / "run"),
+            "GEARFLEET_SIGNING_KEYS": self.signing_key,
             **({"GEARFLEET_SERVERS": self.servers} if self.servers else {}),
             **({} if find_spec(EXAMPLES) else {"PYTHONPATH": str(_CHECKOUT.parent)}),
         }

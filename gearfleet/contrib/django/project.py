@@ -43,11 +43,14 @@ SAME = {
     "ZTASKD_RETRY_AFTER": "retry_after",
 }
 
+#: With what jobs are signed, unless GEARFLEET says otherwise.
+SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS")
+
 #: How the originals make functions of task names.
 NAMES = ("GEARMAN_JOB_NAME", "GEARMAN_CLIENT_NAMESPACE")
 
 #: All settings that `django_settings` reads.
-SETTINGS = frozenset({"GEARFLEET", "BASE_DIR", *SERVERS, *SAME, *NAMES})
+SETTINGS = frozenset({"GEARFLEET", "BASE_DIR", *SECRETS, *SERVERS, *SAME, *NAMES})
 
 #: As Django does around a request, so that a job never gets a connection that
 #: the database has closed meanwhile.
@@ -94,10 +97,12 @@ def read_django(
     if not isinstance(table, Mapping):
         raise ConfigError(f"{ORIGIN} must be a dict; it is {table!r}")
     root = Path(getattr(django, "BASE_DIR", None) or Path.cwd())
-    settings = read_settings(_with_originals(_lower(table), django), root=root, origin=ORIGIN)
+    lowered = _lower(table)
+    settings = read_settings(_with_originals(lowered, django), root=root, origin=ORIGIN)
     settings = replace(
         settings,
         apps=settings.apps or tuple(app.name for app in installed),
+        signing_keys=settings.signing_keys if "signing_keys" in lowered else _secrets(django),
         hooks=_with_database(settings.hooks),
     )
     return with_environment(settings, environ)
@@ -123,6 +128,22 @@ def _with_originals(table: Any, django: object) -> dict[str, Any]:
     if (prefix := _prefix(django)) is not None:
         found["prefix"] = prefix
     return {**found, **table}
+
+
+def _secrets(django: object) -> tuple[str, ...]:
+    """Return the keys of Django's own signatures; none where the project has none."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        found = getattr(django, "SECRET_KEY", None)
+    except ImproperlyConfigured:  # it is empty, which Django minds when it is needed
+        return ()
+    secrets = [found, *(getattr(django, "SECRET_KEY_FALLBACKS", None) or ())]
+    return tuple(_secret(secret) for secret in secrets if secret)
+
+
+def _secret(secret: str | bytes) -> str:
+    return secret.decode("latin-1") if isinstance(secret, bytes) else str(secret)
 
 
 def _servers(django: object) -> dict[str, Any]:

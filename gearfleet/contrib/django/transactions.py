@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from gearfleet.tasks.payload import encode_call
+from gearfleet.tasks.codecs import CODECS
 from gearfleet.tasks.submission import submitter
 
 if TYPE_CHECKING:
@@ -41,5 +41,5 @@ def submit_on_commit(call: TaskCall, *, using: str | None = None) -> None:
     """
     from django.db import transaction
 
-    encode_call(call.args, call.kwargs)
+    CODECS[call.options.codec].encode(call.args, call.kwargs)
     transaction.on_commit(partial(submitter().enqueue, *call), using=using)

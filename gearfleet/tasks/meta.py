@@ -1,0 +1,85 @@
+"""`Meta`: what gearfleet's own client says of a job, beside the arguments of its task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gearfleet.errors import PayloadDecodeError
+from gearfleet.tasks.typed import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+# Two are made for every job; a NamedTuple takes a third of a frozen dataclass's time.
+class Meta(NamedTuple):
+    """What gearfleet itself says of a job.
+
+    Attributes:
+        id: of the job, the same for all its attempts.
+        attempt: 1 for the first.
+        enqueued_at: when the client submitted it, in seconds since the epoch.
+        waits: whether the caller waits for the result.
+        expires: when a job that has not begun is dropped, in seconds since the epoch; 0 for never.
+        name: of the job, for people.
+        group: of jobs that it belongs to.
+        hook: dotted path of what is called when it has ended.
+        save: whether its result is stored; None as the settings say.
+        chain: what runs when it has succeeded.
+    """
+
+    id: str
+    attempt: int = 1
+    enqueued_at: float = 0.0
+    waits: bool = False
+    expires: float = 0.0
+    name: str = ""
+    group: str = ""
+    hook: str = ""
+    save: bool | None = None
+    chain: tuple[Any, ...] = ()
+
+    def told(self) -> dict[str, Any]:
+        """Return what goes over the wire: what is not the default."""
+        told: dict[str, Any] = {"id": self.id}
+        for field, value in zip(self._fields[1:], self[1:], strict=True):
+            if value != _DEFAULTS[field]:
+                told[field] = value
+        return told
+
+
+_DEFAULTS: Mapping[str, Any] = Meta._field_defaults
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "id": (str,),
+    "attempt": (int,),
+    "enqueued_at": (float, int),
+    "waits": (bool,),
+    "expires": (float, int),
+    "name": (str,),
+    "group": (str,),
+    "hook": (str,),
+    "save": (bool, type(None)),
+    "chain": (list,),
+}
+
+
+def read_meta(table: Any) -> Meta:
+    """Read the known keys; a newer gearfleet may send others, which are passed over.
+
+    Raises:
+        PayloadDecodeError: it is none, or has a value of the wrong kind.
+    """
+    if type(table) is not dict or "id" not in table:
+        raise PayloadDecodeError(
+            "The payload cannot be read: 'meta' must be an object with an 'id'"
+        )
+    known = {key: item for key, item in table.items() if key in _TYPES}
+    for key, item in known.items():
+        if type(item) not in _TYPES[key]:
+            raise PayloadDecodeError(
+                f"The payload cannot be read: 'meta' has a wrong {key!r}: {shown(item)}"
+            )
+    if "chain" in known:
+        known["chain"] = tuple(known["chain"])
+    return Meta(**known)

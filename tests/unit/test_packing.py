@@ -1,0 +1,381 @@
+"""Payloads as they travel: what arrives, and whose jobs are not taken."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import pickle
+import subprocess
+import sys
+import zlib
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gearfleet.config import Settings
+from gearfleet.errors import (
+    BadSignature,
+    ConfigError,
+    PayloadDecodeError,
+    PayloadEncodeError,
+)
+from gearfleet.tasks.codecs import CODEC_NAMES, CodecName
+from gearfleet.tasks.meta import Meta
+from gearfleet.tasks.packing import Packing, Terms
+from gearfleet.tasks.payload import Call
+from gearfleet.tasks.signing import Keyring
+
+OLD, NEW, OTHER = "an old secret of ours", "a new secret of ours", "somebody's secret"
+FUNCTION = "shop.resize"
+ID = "0" * 32
+META = Meta(id=ID, attempt=2, enqueued_at=1.5, waits=True, expires=2.5, group="g", chain=({},))
+
+PLAIN = Packing()
+KEYED = Packing(Keyring([NEW, OLD]))
+#: Arguments that each codec carries.
+ARGUMENTS: dict[CodecName, tuple[Any, ...]] = {
+    "envelope": (1, "ä", b"\0\n"),
+    "json": ({"$t": "decimal", "n": [1, None, True, 1.5, "ä\n"]},),
+    "raw": (b"\0\n\xff gearfleet/1 ",),
+    "pickle": (1j, range(3)),
+}
+every_codec = pytest.mark.parametrize("codec", CODEC_NAMES)
+
+
+def terms(codec: CodecName = "envelope", *, signed: bool | None = None) -> Terms:
+    return Terms(FUNCTION, codec, signed)
+
+
+def call_of(*args: Any, meta: Meta | None = META, **kwargs: Any) -> Call:
+    return Call(args, kwargs, meta)
+
+
+def test_codecs__are_those_of_the_type() -> None:
+    assert set(CODEC_NAMES) == set(get_args(CodecName)) == set(ARGUMENTS)
+
+
+@every_codec
+@pytest.mark.parametrize("compress_above", [0, 1])
+def test_signed__arrives_equal(codec: CodecName, compress_above: int) -> None:
+    packing = Packing(Keyring([NEW]), compress_above=compress_above)
+    call = call_of(*ARGUMENTS[codec])
+    data = packing.pack(call, terms(codec))
+    assert KEYED.unpack(data, terms(codec)) == call
+    assert (b"+zlib " in data.partition(b"\n")[0]) is bool(compress_above)
+
+
+@pytest.mark.parametrize("codec", ["envelope", "json", "raw"])
+@pytest.mark.parametrize("compress_above", [0, 1])
+def test_unsigned__arrives_equal_where_there_is_no_key(
+    codec: CodecName, compress_above: int
+) -> None:
+    packing = Packing(compress_above=compress_above)
+    call = call_of(*ARGUMENTS[codec])
+    assert PLAIN.unpack(packing.pack(call, terms(codec)), terms(codec)) == call
+
+
+def test_unsigned_envelope__is_plain_json() -> None:
+    assert PLAIN.pack(call_of(1, meta=None), terms()) == b'{"v":1,"args":[1],"kwargs":{}}'
+
+
+arguments = st.lists(st.one_of(st.integers(), st.text(), st.binary(), st.none()), max_size=3)
+
+
+@given(arguments, st.dictionaries(st.text(max_size=3), st.floats(allow_nan=False), max_size=2))
+@settings(deadline=None, max_examples=50)
+def test_signed__whatever_is_accepted_arrives_equal(
+    args: list[Any], kwargs: dict[str, Any]
+) -> None:
+    for codec in ("envelope", "pickle"):
+        try:
+            data = KEYED.pack(Call(args, kwargs, META), terms(codec))
+        except PayloadEncodeError as error:
+            assert "surrogate" in str(error)
+        else:
+            assert KEYED.unpack(data, terms(codec)) == (tuple(args), kwargs, META)
+
+
+@every_codec
+@given(position=st.integers(0, 10**6), bit=st.integers(0, 7))
+@settings(deadline=None, max_examples=100)
+def test_signed__no_changed_bit_is_taken(codec: CodecName, position: int, bit: int) -> None:
+    data = bytearray(KEYED.pack(call_of(*ARGUMENTS[codec]), terms(codec)))
+    data[position % len(data)] ^= 1 << bit
+    with pytest.raises(PayloadDecodeError):
+        KEYED.unpack(bytes(data), terms(codec))
+
+
+@given(st.binary())
+@settings(deadline=None)
+def test_unpack__anything_is_read_or_refused(noise: bytes) -> None:
+    for codec in CODEC_NAMES:
+        for data in (
+            noise,
+            b"gearfleet/1 " + noise,
+            b"gearfleet/1 %s+zlib - {}\n" % codec.encode(),
+        ):
+            for packing in (PLAIN, KEYED):
+                try:
+                    packing.unpack(data, terms(codec))
+                except PayloadDecodeError as error:
+                    assert len(str(error)) < 600
+
+
+# Forged, stripped, aimed elsewhere
+
+
+@every_codec
+def test_forged__with_another_key(codec: CodecName) -> None:
+    data = Packing(Keyring([OTHER])).pack(call_of(*ARGUMENTS[codec]), terms(codec))
+    with pytest.raises(BadSignature, match=r"does not fit .*: its client has other"):
+        KEYED.unpack(data, terms(codec))
+
+
+@every_codec
+def test_stripped__of_its_signature(codec: CodecName) -> None:
+    header, _, body = KEYED.pack(call_of(*ARGUMENTS[codec]), terms(codec)).partition(b"\n")
+    fields = header.split(b" ")
+    unsigned = b" ".join([*fields[:2], b"-", *fields[3:]]) + b"\n" + body
+    for data in (unsigned, body):
+        with pytest.raises(BadSignature, match="not signed"):
+            KEYED.unpack(data, terms(codec))
+
+
+def test_aimed_at_another_function() -> None:
+    data = KEYED.pack(call_of(1), terms())
+    with pytest.raises(BadSignature):
+        KEYED.unpack(data, Terms("shop.delete_everything"))
+
+
+def test_read_as_another_codec() -> None:
+    data = KEYED.pack(call_of(pickle.dumps(1)), terms("raw"))
+    with pytest.raises(PayloadDecodeError, match=r"written as 'raw', and .* reads 'pickle'"):
+        KEYED.unpack(data, terms("pickle"))
+    renamed = data.replace(b"gearfleet/1 raw ", b"gearfleet/1 pickle ", 1)
+    with pytest.raises(BadSignature):
+        KEYED.unpack(renamed, terms("pickle"))
+
+
+def test_meta__moved_from_one_job_to_another() -> None:
+    first, second = (
+        KEYED.pack(call_of(b"x", meta=META._replace(id=str(n) * 32)), terms("raw")) for n in (1, 2)
+    )
+    signature = first.split(b" ", 3)[2]
+    fields = second.split(b" ", 3)
+    with pytest.raises(BadSignature):
+        KEYED.unpack(b" ".join([*fields[:2], signature, fields[3]]), terms("raw"))
+
+
+def test_signature__is_verified_before_anything_is_unpacked() -> None:
+    bomb = zlib.compress(b"x" * 1000)
+    with pytest.raises(BadSignature):
+        KEYED.unpack(b"gearfleet/1 envelope+zlib " + b"0" * 64 + b"\n" + bomb, terms())
+    with pytest.raises(BadSignature):
+        KEYED.unpack(b"gearfleet/1 envelope " + b"0" * 64 + b"\nno JSON", terms())
+
+
+# Keys
+
+
+def test_keys__change_without_a_job_being_refused() -> None:
+    """First the new one verifies everywhere, then it signs, then the old one goes."""
+    clients, workers = [[OLD], [OLD, NEW], [NEW, OLD], [NEW]], [[OLD, NEW], [NEW, OLD]]
+    for secrets in clients:
+        data = Packing(Keyring(secrets)).pack(call_of(1), terms())
+        for verifying in workers:
+            assert Packing(Keyring(verifying)).unpack(data, terms()).args == (1,)
+    data = Packing(Keyring([OLD])).pack(call_of(1), terms())
+    with pytest.raises(BadSignature):
+        Packing(Keyring([NEW])).unpack(data, terms())
+
+
+def test_signature__is_what_the_reference_says() -> None:
+    """A program in another language computes it like this."""
+    key = hmac.new(NEW.encode(), b"gearfleet payload", hashlib.sha256).digest()
+    body = b'{"v":1,"args":[1],"kwargs":{}}'
+    covered = b"gearfleet/1 envelope shop.resize \n" + body
+    signature = hmac.new(key, covered, hashlib.sha256).hexdigest().encode()
+    assert KEYED.pack(call_of(1, meta=None), terms()) == (
+        b"gearfleet/1 envelope " + signature + b"\n" + body
+    )
+
+
+def test_settings__give_keys_and_limits() -> None:
+    packing = Packing.of(Settings(signing_keys=(NEW,), compress_above=10, max_payload_bytes=100))
+    limit = len('{"v":1,"args":[""],"kwargs":{}}')
+    data = packing.pack(call_of("x" * (100 - limit), meta=None), terms())
+    assert data.startswith(b"gearfleet/1 envelope+zlib ")
+    assert packing.unpack(data, terms()).args == ("x" * (100 - limit),)
+    with pytest.raises(PayloadEncodeError, match="'max_payload_bytes' allows 100; put the data"):
+        packing.pack(call_of("x" * 100), terms())
+
+
+def test_settings__keep_their_secrets_to_themselves() -> None:
+    assert NEW not in repr(Settings(signing_keys=(NEW,)))
+
+
+# Tasks that say otherwise
+
+
+@pytest.mark.parametrize("codec", ["envelope", "json", "raw"])
+def test_open_task__takes_everybodys_arguments_and_no_meta(codec: CodecName) -> None:
+    """What follows a job, and under whose id it is remembered, is for the trusted to say."""
+    open_to_all = terms(codec, signed=False)
+    for client in (PLAIN, Packing(Keyring([OTHER])), Packing(Keyring([OTHER]), compress_above=1)):
+        call = KEYED.unpack(client.pack(call_of(*ARGUMENTS[codec]), terms(codec)), open_to_all)
+        assert call == (ARGUMENTS[codec], {}, None)
+    ours = KEYED.pack(call_of(*ARGUMENTS[codec]), terms(codec))
+    assert KEYED.unpack(ours, open_to_all).meta == META
+
+
+@pytest.mark.parametrize("wanted", [terms("pickle"), terms(signed=True), terms("raw", signed=True)])
+def test_task_that_needs_a_key__where_there_is_none(wanted: Terms) -> None:
+    with pytest.raises(ConfigError, match=r"has to be signed.*: set 'signing_keys'"):
+        PLAIN.pack(call_of(b"x"), wanted)
+    data = KEYED.pack(call_of(b"x"), wanted)
+    with pytest.raises(BadSignature, match="no key to verify one with: set 'signing_keys'"):
+        PLAIN.unpack(data, wanted)
+    with pytest.raises(ConfigError):
+        PLAIN.refuse_without_key(wanted)
+    KEYED.refuse_without_key(wanted)
+
+
+class Trap:
+    """Its pickle runs code when it is read."""
+
+    def __reduce__(self) -> Any:
+        return sys.exit, ("the trap has sprung",)
+
+
+@pytest.mark.parametrize("wanted", [terms("pickle"), terms(), terms(signed=False)])
+@pytest.mark.parametrize("packing", [PLAIN, KEYED])
+def test_pickle__is_never_read_without_our_signature(wanted: Terms, packing: Packing) -> None:
+    body = pickle.dumps({"args": (Trap(),), "kwargs": {}})
+    for header in (b"", b"gearfleet/1 pickle -\n", b"gearfleet/1 pickle " + b"0" * 64 + b"\n"):
+        with pytest.raises(PayloadDecodeError) as caught:
+            packing.unpack(header + body, wanted)
+        assert "trap" not in str(caught.value)
+
+
+def test_pickle__that_cannot_be_read_fails_its_job_only() -> None:
+    data = KEYED.pack(call_of(Trap()), terms("pickle"))
+    with pytest.raises(PayloadDecodeError, match="SystemExit: the trap has sprung"):
+        KEYED.unpack(data, terms("pickle"))
+
+
+def test_pickle__refuses_what_has_no_pickle() -> None:
+    with pytest.raises(PayloadEncodeError, match="cannot be pickled"):
+        KEYED.pack(call_of(lambda: None), terms("pickle"))
+
+
+# What foreign clients send
+
+
+def test_foreign__raw_bytes_are_the_argument() -> None:
+    for data in (b"", b"\xff\0", b'{"args": [1]}', b'{"v":1,"args":[1],"kwargs":{}}'):
+        assert PLAIN.unpack(data, terms("raw")) == ((data,), {}, None)
+
+
+def test_foreign__json_is_the_argument() -> None:
+    assert PLAIN.unpack(b' {"$t": "tuple", "v": []}', terms("json")) == (
+        ({"$t": "tuple", "v": []},), {}, None,
+    )  # fmt: skip
+    assert PLAIN.unpack(b"", terms("json")) == ((), {}, None)
+    for wrong in (b"{", b"NaN", b"[" * 5000, b"\xff"):
+        with pytest.raises(PayloadDecodeError):
+            PLAIN.unpack(wrong, terms("json"))
+
+
+@pytest.mark.parametrize("codec", ["json", "raw"])
+def test_client_that_knows_only_the_name__is_understood(codec: CodecName) -> None:
+    """It cannot know the codec of the task, so it sends an envelope."""
+    for packing in (PLAIN, KEYED):
+        data = packing.pack(call_of(b"x", 2), terms())
+        assert packing.unpack(data, terms(codec)) == call_of(b"x", 2)
+
+
+# What the codecs refuse
+
+
+@pytest.mark.parametrize(
+    ("codec", "args", "why"),
+    [
+        ("raw", ("text",), r"args\[0\] is of type str; codec 'raw' takes bytes"),
+        ("raw", (), "takes one positional argument; there are 0"),
+        ("json", (1, 2), "takes one positional argument; there are 2"),
+        ("json", ([{"a": (1,)}],), r"args\[0\]\[0\]\['a'\] is of type tuple"),
+        ("json", ({1: 2},), r"args\[0\] is of type dict"),
+        ("json", (float("nan"),), r"args\[0\] is no JSON"),
+        ("json", ("\ud800",), r"args\[0\] is no JSON"),
+    ],
+)
+def test_codec__refuses_what_would_not_arrive_equal(
+    codec: CodecName, args: tuple[Any, ...], why: str
+) -> None:
+    with pytest.raises(PayloadEncodeError, match=why):
+        PLAIN.pack(Call(args, {}), terms(codec))
+
+
+@pytest.mark.parametrize(
+    ("codec", "value", "data"),
+    [
+        ("envelope", (1,), b'{"$t":"tuple","v":[1]}'),
+        ("json", {"$t": 1}, b'{"$t":1}'),
+        ("raw", b"\0", b"\0"),
+        ("raw", None, b""),
+        ("pickle", (1,), b'{"$t":"tuple","v":[1]}'),
+    ],
+)
+def test_result__has_the_codec_of_its_task(codec: CodecName, value: Any, data: bytes) -> None:
+    assert PLAIN.pack_result(value, codec) == data
+
+
+@pytest.mark.parametrize(("codec", "value"), [("json", (1,)), ("raw", "x"), ("pickle", object())])
+def test_result__that_does_not_fit_is_refused(codec: CodecName, value: Any) -> None:
+    with pytest.raises(PayloadEncodeError, match="result"):
+        PLAIN.pack_result(value, codec)
+
+
+# Limits
+
+
+def test_size__of_calls_and_results() -> None:
+    small = Packing(max_bytes=100)
+    with pytest.raises(PayloadEncodeError, match="result has 102 bytes"):
+        small.pack_result("x" * 100)
+    with pytest.raises(PayloadDecodeError, match="it has 101 bytes"):
+        small.unpack(b" " * 101, terms())
+
+
+def test_size__counts_what_is_decompressed() -> None:
+    data = Packing(Keyring([NEW]), compress_above=1).pack(call_of("x" * 10_000), terms())
+    assert len(data) < 500
+    with pytest.raises(PayloadDecodeError, match="more bytes when it is decompressed"):
+        Packing(Keyring([NEW]), max_bytes=5_000).unpack(data, terms())
+
+
+def test_decompression__is_capped() -> None:
+    """A gigabyte in a megabyte is refused without being made."""
+    code = (
+        "import resource, zlib\n"
+        "from gearfleet.errors import PayloadDecodeError\n"
+        "from gearfleet.tasks.packing import Packing, Terms\n"
+        "maker = zlib.compressobj(9)\n"
+        "bomb = b''.join(maker.compress(bytes(2**20)) for _ in range(1024)) + maker.flush()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try:\n"
+        "    Packing().unpack(b'gearfleet/1 envelope+zlib -\\n' + bomb, Terms('f'))\n"
+        "except PayloadDecodeError:\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert int(done.stdout) < 150 * 1024  # KiB
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data + b"x"])
+def test_compressed__cut_or_with_more_behind_is_refused(spoil: Any) -> None:
+    data = Packing(compress_above=1).pack(call_of("x" * 100), terms())
+    with pytest.raises(PayloadDecodeError, match="cannot be decompressed"):
+        PLAIN.unpack(spoil(data), terms())

@@ -19,15 +19,15 @@ if ($secret = getenv('GEARFLEET_SIGNING_KEY')) {
 $client = new GearmanClient();
 $client->addServer($host, (int) $port);
 
-do {
-    $result = $client->doNormal($function, $payload);
-    if ($client->returnCode() === GEARMAN_WORK_WARNING) {
-        fwrite(STDERR, $result . "\n");
-    }
-} while (in_array($client->returnCode(), [GEARMAN_WORK_WARNING, GEARMAN_WORK_DATA, GEARMAN_WORK_STATUS]));
-
-if ($client->returnCode() !== GEARMAN_SUCCESS) {
-    fwrite(STDERR, "$function failed\n");
-    exit(1);
+$exit = 1;
+$client->setWarningCallback(fn (GearmanTask $task) => fwrite(STDERR, $task->data() . "\n"));
+$client->setFailCallback(fn () => fwrite(STDERR, "$function failed\n"));
+$client->setCompleteCallback(function (GearmanTask $task) use (&$exit) {
+    echo $task->data(), "\n";
+    $exit = 0;
+});
+$client->addTask($function, $payload);
+if (!$client->runTasks()) {
+    fwrite(STDERR, $client->error() . "\n");
 }
-echo $result, "\n";
+exit($exit);

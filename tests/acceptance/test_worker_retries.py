@@ -160,7 +160,7 @@ def test_retry__waits_its_time_while_the_worker_that_failed_is_killed(
 def test_retry__by_the_settings(tmp_path: Path, job_server: JobServer) -> None:
     more = "\n@task(queue='foo')\ndef fail(name):\n    note(f'try {name} 0')\n    raise OSError('no')\n"
     project = WorkerProject(
-        tmp_path, job_server.address, more=more, hooks="retries = 2\nretry_after = 0.1\n"
+        tmp_path, job_server.address, more=more, toml="retries = 2\nretry_after = 0.1\n"
     )
     try:
         project.start_ready()

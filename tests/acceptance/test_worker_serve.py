@@ -143,7 +143,7 @@ def test_hooks__named_wrongly_in_the_settings_are_a_configuration_error(
     tmp_path: Path, gearmand: JobServer
 ) -> None:
     project = WorkerProject(
-        tmp_path, gearmand.address, hooks="[hooks]\non_start = ['nowhere.at_all']\n"
+        tmp_path, gearmand.address, toml="[hooks]\non_start = ['nowhere.at_all']\n"
     )
     worker = project.start()
     assert worker.wait() == 78

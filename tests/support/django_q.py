@@ -59,8 +59,8 @@ def bad_hook(record):
 class QProject(WorkerProject):
     """One whose settings are those of this process, and whose worker runs."""
 
-    def __init__(self, folder: Path, server: str, *, hooks: str = "", **settings: Any) -> None:
-        super().__init__(folder, server, more=TASKS, hooks=hooks)
+    def __init__(self, folder: Path, server: str, *, toml: str = "", **settings: Any) -> None:
+        super().__init__(folder, server, more=TASKS, toml=toml)
         self.settings = replace(self.settings, apps=(self.package,), root=folder, **settings)
 
     @property
@@ -79,7 +79,7 @@ def q_project(
 ) -> Iterator[QProject]:
     """Use the settings of a project, and start its worker."""
     text = "".join(f"{key} = {value!r}\n" for key, value in settings.items())
-    project = QProject(folder, server, hooks=text, **settings)
+    project = QProject(folder, server, toml=text, **settings)
     sys.path.insert(0, str(folder))
     close_default_client()  # that of a project around this one
     try:

@@ -75,8 +75,8 @@ def say_goodbye(reason):
 class WorkerProject:
     """A plain Python project in `folder`; its package has a name that no other test uses."""
 
-    def __init__(self, folder: Path, *servers: str, more: str = "", hooks: str = "") -> None:
-        """Serve jobs of `servers`; `more` is added to the worker module, `hooks` to the settings."""
+    def __init__(self, folder: Path, *servers: str, more: str = "", toml: str = "") -> None:
+        """Serve jobs of `servers`; `more` is added to the worker module, `toml` to the settings."""
         self.folder = folder
         self.package = f"app_{os.getpid()}_{next(_numbers)}"
         self.run_dir = folder / "run"
@@ -86,7 +86,7 @@ class WorkerProject:
         self._processes: list[Process] = []
         self.write("gearman_workers/worker_foo.py", SOURCE + more)
         (folder / "gearfleet.toml").write_text(
-            f"apps = ['{self.package}']\nservers = {list(servers)}\n{hooks}"
+            f"apps = ['{self.package}']\nservers = {list(servers)}\n{toml}"
         )
 
     def write(self, path: str, source: str) -> None:

@@ -14,7 +14,7 @@ from gearfleet._version import __version__
 
 if TYPE_CHECKING:
     from gearfleet.client import Client, JobHandle
-    from gearfleet.errors import Retry
+    from gearfleet.errors import Retry, SoftTimeLimitExceeded
     from gearfleet.flows import chain, gather
     from gearfleet.results.reading import (
         count_group,
@@ -34,6 +34,7 @@ _HOMES = {
     "Client": "gearfleet.client",
     "JobHandle": "gearfleet.client",
     "Retry": "gearfleet.errors",
+    "SoftTimeLimitExceeded": "gearfleet.errors",
     "chain": "gearfleet.flows",
     "count_group": "gearfleet.results.reading",
     "current_job": "gearfleet.tasks.current",
@@ -52,6 +53,7 @@ __all__ = [
     "Client",
     "JobHandle",
     "Retry",
+    "SoftTimeLimitExceeded",
     "__version__",
     "chain",
     "count_group",

@@ -22,6 +22,7 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
         - JobFailed                     the task raised, or the worker refused the job
         - JobTimeout                    (also a TimeoutError) no result within the caller's limit
         - JobRefused                    the job server did not accept the job
+      + SoftTimeLimitExceeded           raised in a task that runs longer than it should
       + Retry                           raised by a task: this job should be tried again
         - JobExpired                    the job did not begin before its `expires`
         - BatchFailed                   some jobs of a batch were not accepted
@@ -187,6 +188,10 @@ class JobRefused(JobError):
 
 class JobExpired(JobError):
     """The job was dropped, because it had not begun when it expired."""
+
+
+class SoftTimeLimitExceeded(GearfleetError):
+    """The job has not ended within its soft time limit."""
 
 
 class Retry(GearfleetError):

@@ -35,6 +35,7 @@ class TaskOptions:
     backoff: BackoffLike | None = None
     retry_for: Exceptions = (Exception,)
     no_retry_for: Exceptions = ()
+    soft_time_limit: float | timedelta | None = None
     expires: float | timedelta | None = None
     ignore_result: bool = False
     on_success: Callback | None = None
@@ -109,6 +110,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "backoff": backoff_problem,
     "retry_for": _exceptions,
     "no_retry_for": _exceptions,
+    "soft_time_limit": _limit,
     "expires": _limit,
     "ignore_result": _one_of(True, False),
     "on_success": _callback,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from gearfleet.errors import TaskDeclarationError, did_you_mean
 from gearfleet.tasks.calls import Calls
 from gearfleet.tasks.declarations import declare
+from gearfleet.tasks.moments import seconds_of
 from gearfleet.tasks.naming import default_task_name, name_problem
 from gearfleet.tasks.options import TaskOptions
 from gearfleet.tasks.packing import Terms
@@ -42,6 +43,7 @@ class Task(Calls[P, R]):
         chosen: how its jobs are submitted, unless a call says otherwise.
         module: dotted name of the module that declares it.
         place: the file and line of the declaration.
+        soft_time_limit: seconds after which a job is told to end; None for never.
         is_async: whether `func` is a coroutine function.
     """
 
@@ -60,6 +62,8 @@ class Task(Calls[P, R]):
             raise TaskDeclarationError(f"{place}: task name {self.name!r}: {problem}")
         self.queue = self.declared.queue
         self.priority = self.declared.priority
+        limit = self.declared.soft_time_limit
+        self.soft_time_limit = None if limit is None else seconds_of(limit, "soft_time_limit")
         self.chosen = _chosen(self.declared)
 
     def _target(self) -> tuple[str, SubmitOptions]:
@@ -115,6 +119,7 @@ def task(
     backoff: BackoffLike | None = None,
     retry_for: Exceptions = (Exception,),
     no_retry_for: Exceptions = (),
+    soft_time_limit: float | timedelta | None = None,
     expires: float | timedelta | None = None,
     ignore_result: bool = False,
     on_success: Callback | None = None,
@@ -146,6 +151,8 @@ def task(
             of the failed attempt and returns seconds; None as the settings say.
         retry_for: the exceptions that are worth another attempt; `Retry` always is.
         no_retry_for: those among them that are not.
+        soft_time_limit: seconds (or a timedelta) after which `SoftTimeLimitExceeded` is raised
+            in the task, which may catch it to clean up; the job fails with it otherwise.
         expires: seconds after which a job that did not begin is dropped.
         ignore_result: True stores no result.
         on_success: called when a job has succeeded: a function or its dotted path.

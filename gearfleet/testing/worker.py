@@ -14,6 +14,7 @@ from gearfleet.worker.aftermath import Aftermath
 from gearfleet.worker.executor import Executor
 from gearfleet.worker.followers import Followers
 from gearfleet.worker.process import _TaskWorker, with_later
+from gearfleet.worker.soft_limit import SoftLimit
 from gearfleet.worker.updates import Updates
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ class _NoLadder:
 
     def job(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def limit(self, seconds: float) -> SoftLimit:
+        return SoftLimit(seconds, lambda _limit: None)
 
 
 def _tasks(settings: Settings) -> dict[str, Task[Any, Any]]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gearfleet.tasks import Task
     from gearfleet.worker.aftermath import Aftermath
     from gearfleet.worker.retrying import Retries
+    from gearfleet.worker.soft_limit import SoftLimit
     from gearfleet.worker.updates import Updates
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Ladder(Protocol):
     is_interrupted: bool
 
     def job(self) -> AbstractContextManager[None]: ...
+    def limit(self, seconds: float) -> SoftLimit: ...
 
 
 class Executor:
@@ -225,9 +227,13 @@ class Executor:
 
     def _attempt(self, job: Job) -> Outcome:
         try:
-            value = job.task.func(*job.args, **job.kwargs)
-            if inspect.iscoroutine(value):
-                value = self._finish(value)
+            limit = job.task.soft_time_limit
+            if limit is not None:
+                value = self._call_within(limit, job)
+            else:
+                value = job.task.func(*job.args, **job.kwargs)
+                if inspect.iscoroutine(value):
+                    value = self._finish(value)
             return Completed(
                 value=value, data=self._packing.pack_result(value, job.task.declared.codec)
             )
@@ -237,6 +243,13 @@ class Executor:
             if self._ladder.is_interrupted:
                 raise JobInterrupted from error
             return _failed(job, error)
+
+    def _call_within(self, seconds: float, job: Job) -> Any:
+        with self._ladder.limit(seconds) as limit:
+            value = job.task.func(*job.args, **job.kwargs)
+            if inspect.iscoroutine(value):
+                value = self._finish(limit.supervise(value))
+            return value
 
     def _finish(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the worker's loop, which lives on, so that tasks can keep clients."""
@@ -282,7 +295,9 @@ def _exit_code(error: BaseException) -> int:
 def _failed(job: Job, error: BaseException) -> Failed:
     """Return the failure of a job whose task, or its call, raised `error`."""
     trace = error.__traceback__
-    error.__traceback__ = trace.tb_next if trace else None  # without our own frame
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next  # without our own frames
+    error.__traceback__ = trace
     if error.__traceback__ is None and isinstance(error, TypeError):
         # The call itself raised it, before any line of the task ran.
         task = f"{job.task.name}{job.task.signature}"

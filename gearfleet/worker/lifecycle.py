@@ -17,7 +17,9 @@ thread a SIGURG, whose handler raises, if the main thread is in code of the
 user. SIGURG, because it is ignored by default, so that nobody sends it and a
 stray one does no harm; SIGALRM and its timer belong to the tasks.
 
-Everything but `_phase` and `_is_called` is written by the thread alone.
+A soft time limit is told in the same way: see `soft_limit`.
+
+Everything but `_phase`, `_is_called` and `_limit` is written by the thread alone.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from typing import TYPE_CHECKING
 
 from gearfleet.errors import JobInterrupted
 from gearfleet.worker.signals import INTERRUPT, STOP_SIGNALS, Handlers
+from gearfleet.worker.soft_limit import SoftLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +59,7 @@ _DRAINING_A_JOB = (
 )
 
 # Bytes that the main thread sends to the ladder's; signals end at 64.
-_END, _HOOKS = 254, 255
+_LIMIT, _END, _HOOKS = 253, 254, 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,11 @@ class StopLadder:
         self._is_out_of_time = False
         self._is_called = False
         self._deadline = inf
+        self._limit: SoftLimit | None = None
+        self._told_limit: SoftLimit | None = None
+        self._limit_called_at = -inf
+        #: When the thread looks again by itself; whoever needs it earlier has to wake it.
+        self._looks_at = inf
         self._job = _Inside(self)
 
     def __enter__(self) -> StopLadder:
@@ -137,6 +145,10 @@ class StopLadder:
         """
         return self._job
 
+    def limit(self, seconds: float) -> SoftLimit:
+        """Return the context to call a task in; `SoftTimeLimitExceeded` is raised within, once."""
+        return SoftLimit(seconds, self._watch_limit)
+
     @contextmanager
     def shutting_down(self) -> Iterator[None]:
         """Bound the shutdown hooks: `JobInterrupted` is raised within after `hook_timeout`."""
@@ -149,10 +161,17 @@ class StopLadder:
             return bool(self.reason)
         return self._is_out_of_time if self._phase is Phase.HOOKS else self.is_interrupted
 
-    def _raise_if_due(self, _number: int, _frame: FrameType | None) -> None:
+    def _raise_if_due(self, _number: int, frame: FrameType | None) -> None:
         if self._phase is not Phase.IDLE and self._is_due():
             self._is_called = False
             raise JobInterrupted
+        if self._limit is not None and self._phase is Phase.JOB:
+            self._limit.tell_if_due(frame)
+
+    def _watch_limit(self, limit: SoftLimit | None) -> None:
+        self._limit = limit
+        if limit is not None and limit.due_at < self._looks_at:
+            self._writer.send(bytes([_LIMIT]))
 
     # The ladder's thread
 
@@ -173,10 +192,18 @@ class StopLadder:
 
     def _next(self) -> int | None:
         """Return the next byte, or None if none came until something is due."""
-        left = max(0.0, self._deadline - time.monotonic())
-        left = min(left, _CALL_AGAIN) if self._is_called else left
+        # In this order: either we see a limit that begins now, or we are woken for it.
+        self._looks_at = inf
+        self._looks_at = self._next_look()
+        left = max(0.0, self._looks_at - time.monotonic())
         ready, _, _ = select.select([self._reader], [], [], None if left == inf else left)
         return self._reader.recv(1)[0] if ready else None
+
+    def _next_look(self) -> float:
+        again = time.monotonic() + _CALL_AGAIN if self._is_called else inf
+        limit = self._limit
+        due_at = inf if limit is None else max(limit.due_at, self._limit_called_at + _CALL_AGAIN)
+        return min(self._deadline, again, due_at)
 
     def _handle_stop(self, name: str) -> None:
         if self._rung is Rung.RUNNING:
@@ -193,6 +220,9 @@ class StopLadder:
             # The signal came just before a system call that waits: Python's
             # handler runs when it returns, so something must make it return.
             self._call_main_thread()
+        limit = self._limit
+        if limit is not None and time.monotonic() >= limit.due_at:
+            self._tell(limit)
         if time.monotonic() >= self._deadline:
             self._deadline = inf
             self._handle_deadline()
@@ -247,11 +277,20 @@ class StopLadder:
             extra={"action": "worker_stuck"},
         )
 
+    def _tell(self, limit: SoftLimit) -> None:
+        self._limit_called_at = time.monotonic()
+        _signal_main_thread()
+        if limit is not self._told_limit:
+            self._told_limit = limit
+            logger.warning(
+                "The job in hand has reached its soft time limit of %g s",
+                limit.seconds,
+                extra={"action": "soft_time_limit", "seconds": limit.seconds},
+            )
+
     def _call_main_thread(self) -> None:
-        ident = threading.main_thread().ident
-        assert ident is not None
         self._is_called = self._phase is not Phase.IDLE
-        signal.pthread_kill(ident, INTERRUPT)
+        _signal_main_thread()
 
 
 class _Inside:
@@ -272,6 +311,12 @@ class _Inside:
     def __exit__(self, kind: type | None, error: object, trace: TracebackType | None) -> None:
         self._ladder._phase = Phase.IDLE
         self._ladder._handlers.reclaim()
+
+
+def _signal_main_thread() -> None:
+    ident = threading.main_thread().ident
+    assert ident is not None
+    signal.pthread_kill(ident, INTERRUPT)
 
 
 def _end_hard_in(seconds: float) -> None:

@@ -220,7 +220,7 @@ def test_qx01__what_means_nothing_is_said(q: QProject, caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING):
         async_task(q.path("add"), 1, cluster="other", timeout=5)
     assert "@task(queue=...)" in caplog.text
-    assert "no time limits" in caplog.text
+    assert "soft_time_limit" in caplog.text
 
 
 def test_qx02__none_counts_as_present(q: QProject) -> None:

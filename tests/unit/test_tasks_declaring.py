@@ -78,12 +78,15 @@ def test_task__keeps_its_declaration() -> None:
         retry_for=OSError,
         no_retry_for=(FileNotFoundError, PermissionError),
         backoff=timedelta(minutes=1),
+        soft_time_limit=timedelta(seconds=90),
         expires=3600,
         ignore_result=True,
         on_success=plain,
         on_failure="shop.hooks.tell",
     )
     assert declared.declared.retries == 3
+    assert declared.soft_time_limit == 90.0
+    assert Task(plain).soft_time_limit is None
     assert declared.declared.on_success is plain
     assert declared.chosen == SubmitOptions(unique=True, expires=3600, save=False)
 
@@ -170,6 +173,9 @@ def test_refused__what_is_no_function(thing: Any, kind: str) -> None:
         ({"retry_for": "ValueError"}, "retry_for 'ValueError': it must be an exception class"),
         ({"no_retry_for": (ValueError, 1)}, "no_retry_for .* tuple of them"),
         ({"expires": float("nan")}, "expires nan"),
+        ({"soft_time_limit": 0}, "soft_time_limit 0: it must be more than 0 seconds"),
+        ({"soft_time_limit": "5"}, "soft_time_limit '5'"),
+        ({"time_limit": 5}, "Unknown option 'time_limit' of @task"),
         ({"expires": 0}, "expires 0: it must be more than 0 seconds"),
         ({"backoff": "soon"}, "backoff 'soon': it must be seconds"),
         ({"on_success": "tell"}, "on_success 'tell': .* dotted path"),

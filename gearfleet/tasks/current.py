@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gearfleet.tasks.payload import encode_value
+from gearfleet.tasks.codecs import CODECS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,7 @@ class CurrentJob:
         Raises:
             PayloadEncodeError: (a TypeError) the value cannot be sent.
         """
-        data = encode_value(value)
+        data = CODECS[self._facts.task.declared.codec].encode_result(value)
         if self._updates is not None:
             self._updates.data(self, data)
 

@@ -12,7 +12,8 @@ from gearfleet.errors import JobFailed
 from gearfleet.gearman import GearmanClient
 from gearfleet.gearman.streams import JobData, JobProgress, JobResult, JobWarning
 from gearfleet.tasks import bind
-from gearfleet.tasks.payload import Meta, decode_value, encode_call
+from gearfleet.tasks.meta import Meta
+from gearfleet.tasks.payload import decode_value, encode_call
 from tests.support.waiting import wait_for
 from tests.support.workers import WorkerProject
 
@@ -67,6 +68,10 @@ def speak():
     job.send_warning("paper is low \\u2603")
     job.set_progress(1, 2)
     return "done"
+
+@task(codec="raw")
+def speak_in_bytes(data):
+    current_job().send_data(data[::-1])
 
 @task
 def speak_much(count, size):
@@ -192,6 +197,12 @@ def test_said__reaches_a_caller_that_waits(project: WorkerProject) -> None:
     assert said[3] == JobWarning("paper is low \N{SNOWMAN}".encode())
     assert progress == JobProgress(1, 2)
     assert ended == JobResult(b'"done"')
+
+
+def test_said__in_the_codec_of_the_task(project: WorkerProject) -> None:
+    with GearmanClient(list(project.settings.servers)) as client:
+        said = list(client.stream(project.function("speak_in_bytes"), b"abc", poll_timeout=30))
+    assert said == [JobData(b"cba"), JobResult(b"")]
 
 
 def test_said__much_of_it_arrives_in_order_before_the_result(project: WorkerProject) -> None:

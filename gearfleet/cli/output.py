@@ -54,6 +54,11 @@ class Output:
             self.stdout.reconfigure(encoding="utf-8")
         self.text(text)
 
+    def raw(self, data: bytes) -> None:
+        """Print bytes as they are."""
+        self.stdout.buffer.write(data)
+        self.stdout.flush()
+
     def line(self, text: str) -> None:
         """Print one line of data."""
         self.text(text + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from gearfleet.cli.project import Project
     from gearfleet.tasks import SubmitOptions
 
-VALUE = "A value is JSON (7, true, [1, 2]); what is no JSON is a text."
+VALUE = (
+    "A value is JSON (7, true, [1, 2]); what is no JSON is a text. A task with codec 'raw' gets "
+    "the text as it is, in bytes."
+)
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -47,8 +51,8 @@ def submit(args: argparse.Namespace, output: Output) -> int:
     from gearfleet.cli.project import load_project
     from gearfleet.client import Client
 
-    positional, named = _arguments(args)
     options = _options(args, _declared(args, load_project(args)))
+    positional, named = _arguments(args, is_raw=options.codec == "raw")
     with Client() as client:
         if args.background or args.after is not None:
             handle = client.enqueue(args.task, positional, named, options)
@@ -57,7 +61,8 @@ def submit(args: argparse.Namespace, output: Output) -> int:
             else:
                 output.line(handle.id)
             return 0
-        _print(client.run(args.task, positional, named, options), output)
+        result = client.run(args.task, positional, named, options)
+    _print(result, output, is_raw=options.codec == "raw")
     return 0
 
 
@@ -87,12 +92,14 @@ def _options(args: argparse.Namespace, declared: SubmitOptions) -> SubmitOptions
         raise UsageError(str(error)) from error
 
 
-def _arguments(args: argparse.Namespace) -> tuple[list[Any], dict[str, Any]]:
+def _arguments(args: argparse.Namespace, *, is_raw: bool) -> tuple[list[Any], dict[str, Any]]:
     named = dict(_pair(word) for word in args.kwarg)
+    if args.data is not None and args.arg:
+        raise UsageError("--data is the only argument by position; give --arg or --data")
+    if is_raw:
+        return [os.fsencode(word) for word in (*args.arg, args.data) if word is not None], named
     if args.data is None:
         return [value_of(word) for word in args.arg], named
-    if args.arg:
-        raise UsageError("--data is the only argument by position; give --arg or --data")
     try:
         return [json.loads(args.data)], named
     except ValueError as error:
@@ -121,11 +128,13 @@ def value_of(word: str) -> Any:
         return word
 
 
-def _print(result: Any, output: Output) -> None:
+def _print(result: Any, output: Output, *, is_raw: bool) -> None:
     from gearfleet.tasks.payload import encode_value
 
     text = encode_value(result).decode()
     if output.json:
         output.data({"result": json.loads(text)})
+    elif isinstance(result, bytes) and is_raw:
+        output.raw(result)
     else:
         output.line(result if isinstance(result, str) else text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from gearfleet.gearman.addresses import Address
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -39,9 +41,14 @@ class Followers:
         if server not in self._clients:
             from gearfleet.client import Client
 
-            servers = (server,) if server else self._settings.servers
+            servers = (self._as_set(server),) if server else self._settings.servers
             self._clients[server] = Client(replace(self._settings, servers=servers))
         return self._clients[server].enqueue(name, args, kwargs, options)
+
+    def _as_set(self, server: str) -> str:
+        """Return the address of `server` as the settings have it, with the files for TLS."""
+        known = (*self._settings.servers_of_workers, *self._settings.servers)
+        return next((each for each in known if str(Address.parse(each)) == server), server)
 
     def close(self) -> None:
         """Close the connections."""

@@ -28,6 +28,10 @@ def given(*args, **kwargs):
 def shout(text):
     return text.upper()
 
+@task(queue="foo", codec="raw")
+def reverse(data):
+    return data[::-1]
+
 @task(queue="foo")
 def fail(text):
     raise LookupError(text)
@@ -56,6 +60,10 @@ def test_submit__prints_the_result(project: WorkerProject) -> None:
     done = submit(project, "given", "--arg", "7", "--arg", "seven", "--kwarg", "x=[1, null]")
     assert json.loads(done.stdout) == {"args": [7, "seven"], "kwargs": {"x": [1, None]}}
     assert submit(project, "shout", "--arg", "hello").stdout == "HELLO\n"
+
+
+def test_submit__bytes_of_a_raw_task_as_they_are(project: WorkerProject) -> None:
+    assert submit(project, "reverse", "--arg", "7 a").stdout == "a 7"
 
 
 def test_submit__json(project: WorkerProject) -> None:

@@ -1,13 +1,15 @@
 # Two commands need nothing but Python 3.11+, its venv module and make:
 #   make demo    watch gearfleet do its job
 #   make test    run what CI runs
-# `make bench` needs gearmand too, and a machine that does nothing else.
+# `make bench` needs gearmand too, and a machine that does nothing else; its last
+# table, `make bench-peers`, needs redis-server and a network.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := .cache/peers
 
-.PHONY: demo test matrix lint bench clean
+.PHONY: demo test matrix lint bench bench-peers clean
 
 $(READY): pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +34,18 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/task_level.py
+	$(MAKE) --no-print-directory bench-peers
+
+bench-peers: $(READY)
+	-$(MAKE) --no-print-directory $(PEERS)/.ready
+	$(BIN)/python benchmarks/side_by_side.py --peers $(PEERS)/bin/python
+
+$(PEERS)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --upgrade 'pip>=25.1'
+	$(PEERS)/bin/pip install --quiet --group bench
+	touch $@
 
 clean:
-	rm -rf .venv* build dist *.egg-info
+	rm -rf .cache .venv* build dist *.egg-info

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def report(count: int, seconds: float, **more: float) -> None:
+def report(count: int, seconds: float, **more: float | str) -> None:
     """Print the result of a driver."""
     print(json.dumps({"count": count, "seconds": seconds, **more}), flush=True)
 

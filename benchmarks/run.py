@@ -13,13 +13,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
-import platform
-import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,13 +24,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bed import (
+    DRIVER_CPU,
+    HERE,
+    Failed,
+    build_yardstick,
+    gearmand,
+    machine,
+    rate_of,
+    ratio,
+    row,
+    run_driver,
+    say,
+    spread,
+    verdict,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-HERE = Path(__file__).parent
-SERVER_CPU, DRIVER_CPU = "0", "1"
-#: A driver that takes longer is a failure, and is reported as one.
-LIMIT = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +111,7 @@ class Bench:
             result = self._run(driver, mode, function, count, work.bytes)
         if left := int(self._status(function)[0]):
             self._run("floor", "drain16", function, left, work.bytes)
-        return float(result["count"] / result["seconds"])
+        return rate_of(result)
 
     def idle_cpu(self, seconds: int = 10) -> float:
         """Return the share of a CPU that an idle worker of gearfleet takes."""
@@ -113,20 +119,10 @@ class Bench:
 
     def _command(self, driver: str, mode: str, function: str, count: int, size: int) -> list[str]:
         words = (mode, str(self._port), function, str(count), str(size))
-        return ["taskset", "-c", DRIVER_CPU, *self.drivers[driver], *words]
+        return [*DRIVER_CPU, *self.drivers[driver], *words]
 
     def _run(self, driver: str, mode: str, function: str, count: int, size: int) -> dict[str, Any]:
-        done = subprocess.run(
-            self._command(driver, mode, function, count, size),
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(f"{driver} {mode} failed:\n{done.stderr}")
-        result: dict[str, Any] = json.loads(done.stdout)
-        return result
+        return run_driver(self._command(driver, mode, function, count, size))
 
     @contextmanager
     def _worker(self, driver: str, work: Workload, function: str) -> Iterator[None]:
@@ -154,40 +150,6 @@ class Bench:
         return next((row[1:] for row in rows if row[0] == function), ["0", "0", "0"])
 
 
-def build_yardstick(folder: Path) -> str | None:
-    """Compile the C program; None where a compiler or libgearman's headers are missing."""
-    target = str(folder / "yardstick")
-    command = ["cc", "-O2", "-o", target, str(HERE / "yardstick.c"), "-lgearman"]
-    if (
-        shutil.which("cc") is None
-        or subprocess.run(command, capture_output=True, check=False).returncode
-    ):
-        print("No libgearman here (apt-get install gcc libgearman-dev): no third column")
-        return None
-    return target
-
-
-@contextmanager
-def gearmand(folder: Path) -> Iterator[int]:
-    """Run gearmand on a CPU of its own; yield its port."""
-    path = shutil.which("gearmand", path=f"{os.environ['PATH']}:/usr/sbin")
-    if path is None:
-        raise SystemExit("needs gearmand: apt-get install gearman-job-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    user = ("-u", "root") if os.geteuid() == 0 else ()
-    words = ("-L", "127.0.0.1", "-p", str(port), "-l", "none", "-t", "4", "-P", str(folder / "pid"))
-    process = subprocess.Popen(["taskset", "-c", SERVER_CPU, path, *words, *user])
-    try:
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def measure(bench: Bench, workloads: list[Workload], rounds: int) -> dict[str, Rates]:
     """Return, by workload and driver, the jobs per second of each round."""
     found: dict[str, Rates] = {
@@ -198,7 +160,7 @@ def measure(bench: Bench, workloads: list[Workload], rounds: int) -> dict[str, R
             for driver in bench.drivers:
                 if driver != "libgearman" or work.mode in C_MODES:
                     found[work.mode][driver].append(bench.rate(driver, work))
-        print(f"round {number + 1} of {rounds} done", file=sys.stderr, flush=True)
+        say(f"round {number + 1} of {rounds} done")
     return found
 
 
@@ -215,41 +177,13 @@ def table(workloads: list[Workload], found: dict[str, Rates]) -> str:
             work.title,
             *(spread(rates.get(name, [])) for name in ("gearfleet", "floor", "libgearman")),
             f"{to_floor:.2f}",
-            f"{work.target:.2f} {'met' if to_floor >= work.target else 'MISSED'}",
+            verdict(to_floor, work.target),
             f"{ratio(rates['gearfleet'], rates.get('libgearman', [])):.2f}"
             if rates.get("libgearman")
             else "-",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(row(cells))
     return "\n".join(lines)
-
-
-def ratio(ours: list[float], theirs: list[float]) -> float:
-    """Return the median of the ratios within the rounds."""
-    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True)) if theirs else 0.0
-
-
-def spread(rates: list[float]) -> str:
-    """Return the median with the smallest and the largest."""
-    if not rates:
-        return "-"
-    digits = 1 if max(rates) < 100 else 0
-    median, least, most = statistics.median(rates), min(rates), max(rates)
-    return f"{median:.{digits}f} [{least:.{digits}f}-{most:.{digits}f}]"
-
-
-def machine() -> str:
-    """Return what the figures were measured on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    model = next(models, "unknown CPU")
-    path = shutil.which("gearmand", path=f"{os.environ['PATH']}:/usr/sbin") or "gearmand"
-    shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-    version = shown.stdout.split()
-    return (
-        f"{os.cpu_count()} x {model}, load {os.getloadavg()[0]:.1f}, "
-        f"Python {platform.python_version()}, gearmand {version[1] if len(version) > 1 else ''}"
-    )
 
 
 def main() -> None:
@@ -268,4 +202,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failed as error:
+        sys.exit(str(error))

@@ -1,0 +1,1 @@
+"""A project with one worker module, which has one task."""

@@ -19,6 +19,7 @@ servers = ["127.0.0.1:{port}"]
 prefix = "{name}."
 results = "{results}"
 run_dir = "run"
+signing_keys = ["a key of the benchmarks"]
 """
 _numbers = itertools.count()
 
@@ -38,7 +39,6 @@ class Project:
         self.env = {
             **os.environ,
             "GEARFLEET_CONFIG": str(settings),
-            "GEARFLEET_SIGNING_KEYS": "a key of the benchmarks",
             "PYTHONPATH": str(HERE),
         }
         self._python = [*cpu, sys.executable]

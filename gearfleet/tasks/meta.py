@@ -74,12 +74,15 @@ def read_meta(table: Any) -> Meta:
         raise PayloadDecodeError(
             "The payload cannot be read: 'meta' must be an object with an 'id'"
         )
-    known = {key: item for key, item in table.items() if key in _TYPES}
-    for key, item in known.items():
-        if type(item) not in _TYPES[key]:
+    known = {}
+    for key, item in table.items():
+        if (types := _TYPES.get(key)) is None:
+            continue
+        if type(item) not in types:
             raise PayloadDecodeError(
                 f"The payload cannot be read: 'meta' has a wrong {key!r}: {shown(item)}"
             )
+        known[key] = item
     if "chain" in known:
         known["chain"] = tuple(known["chain"])
     return Meta(**known)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"gearfleet/1 "
 _UNSIGNED = b"-"
+_ENVELOPE = b"envelope"
 _ZLIB = b"+zlib"
 #: How our own client's plain envelope begins.
 _OURS = b'{"v":1,"args":'
@@ -112,7 +113,7 @@ class Packing:
             body, how = zlib.compress(body, 1), how + _ZLIB
         if self._keyring is None or terms.signed is False:
             self.refuse_without_key(terms)
-            return body if how == b"envelope" else _header(how, _UNSIGNED, told) + body
+            return body if how == _ENVELOPE else _header(how, _UNSIGNED, told) + body
         signature = self._keyring.sign(_covered(how, terms.function, told), body)
         return _header(how, signature, told) + body
 
@@ -215,6 +216,8 @@ class Packing:
 
 
 def _codec_of(how: bytes, terms: Terms) -> str:
+    if how == _ENVELOPE:
+        return "envelope"
     codec = how.removesuffix(_ZLIB).decode("ascii", "replace")
     if codec not in (terms.codec, "envelope"):
         raise PayloadDecodeError(

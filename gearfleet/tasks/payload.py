@@ -101,6 +101,8 @@ def decode_call(data: bytes) -> Call:
 
 def encode_value(value: Any) -> bytes:
     """Return the bytes of a result, or raise `PayloadEncodeError` with the path to what is wrong."""
+    if value is None:
+        return b"null"
     return _encode(lambda scalars: _at("result", typed.write, value, scalars))
 
 
@@ -158,7 +160,7 @@ def _decode(data: bytes, *, is_tagged: bool = True) -> Any:
     # The tag's `$` could also be written as an escape.
     is_plain = not is_tagged or (b'"$' not in data and b"\\u0024" not in data)
     try:
-        value = (_from_plain_json if is_plain else _from_json)(data.decode())
+        value = _from_json(_plain if is_plain else _tagged, data.decode())
     except Refused as refused:
         _refuse(str(refused))
     except RecursionError:
@@ -175,8 +177,17 @@ def _refuse_constant(name: str) -> NoReturn:
     raise Refused(f"{name} is not JSON")
 
 
-_from_plain_json = json.JSONDecoder(parse_constant=_refuse_constant).decode
-_from_json = json.JSONDecoder(parse_constant=_refuse_constant, object_hook=typed.read_object).decode
+_plain = json.JSONDecoder(parse_constant=_refuse_constant)
+_tagged = json.JSONDecoder(parse_constant=_refuse_constant, object_hook=typed.read_object)
+
+
+def _from_json(decoder: json.JSONDecoder, text: str) -> Any:
+    """Decode `text`, which most often has no white space around it: looking for some is half the time."""
+    try:
+        value, end = decoder.raw_decode(text)
+    except ValueError:
+        end = -1
+    return value if end == len(text) else decoder.decode(text)
 
 
 def _check_version(version: Any) -> None:

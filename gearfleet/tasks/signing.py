@@ -39,10 +39,10 @@ class Keyring:
 
     def verify(self, signature: bytes, *parts: bytes) -> bool:
         """Return whether one of the keys has signed `parts` so."""
-        return any(
-            hmac.compare_digest(_signature(prepared, parts), signature)
-            for prepared in self._prepared
-        )
+        for prepared in self._prepared:
+            if hmac.compare_digest(_signature(prepared, parts), signature):
+                return True
+        return False
 
 
 def _signature(prepared: hmac.HMAC, parts: tuple[bytes, ...]) -> bytes:

@@ -49,9 +49,12 @@ _NOTHING = Plan()
 
 
 def conclude(
-    aftermath: Aftermath, job: Job, outcome: Outcome, started: float, server: str = ""
+    aftermath: Aftermath, job: Job, outcome: Outcome, started: float, server: object = ""
 ) -> None:
-    """Do what follows a job with this outcome; raise what `Aftermath.complete` raises."""
+    """Do what follows a job with this outcome, which `server` gave out.
+
+    Raises what `Aftermath.complete` raises.
+    """
     declared = job.task.declared
     is_success = isinstance(outcome, Completed)
     callbacks = (declared.on_success if is_success else declared.on_failure,)
@@ -65,7 +68,7 @@ def conclude(
         if isinstance(outcome, Completed)
         else {"failure": outcome.failure, "state": _state(outcome.error)}
     )
-    record = record_of(job, started=started, stopped=time.time(), server=server, **told)
+    record = record_of(job, started=started, stopped=time.time(), server=str(server), **told)
     aftermath.complete(record, meta, callbacks)
 
 

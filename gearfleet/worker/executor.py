@@ -265,9 +265,9 @@ class Executor:
             raise
 
 
-def _server(assignment: Assignment) -> str:
-    """Return the job server that gave the job out; tests have jobs of none."""
-    return str(getattr(getattr(assignment, "connection", None), "address", ""))
+def _server(assignment: Assignment) -> object:
+    """Return the address of the job server that gave the job out; tests have jobs of none."""
+    return getattr(getattr(assignment, "connection", None), "address", "")
 
 
 def _end_fork(outcome: Outcome | None) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gearfleet.tasks.meta import Meta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+# One is made for every job; a NamedTuple takes a third of a frozen dataclass's time.
+class Job(NamedTuple):
     """One request to run a task, as `before_job` and `after_job` hooks see it.
 
     Attributes:
@@ -30,14 +30,13 @@ class Job:
     task: Task[..., Any]
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
-    meta: Meta | None = None
+    meta: Meta | None
     function: str
     handle: str
     unique: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class Completed(NamedTuple):
     """The task returned `value`; `data` is what its caller is sent."""
 
     value: Any

@@ -90,13 +90,13 @@ class Delivery(WorkerProject):
             self.settings = replace(self.settings, servers=(direct,))
             self.client = Client(self.settings)
 
-    def call(self, form: str, task: str, name: str) -> Process:
+    def call(self, form: str, name: str, **environment: str) -> Process:
         """Start a process that submits a job, and waits for it if that is the form."""
         process = Process(
-            [sys.executable, "-c", CALLER, form, self.function(task), name, str(DELAY)],
+            [sys.executable, "-c", CALLER, form, self.function("work"), name, str(DELAY)],
             log=self.folder / f"caller.{len(self._processes)}.log",
             cwd=self.folder,
-            env=clean_environment(GEARFLEET_RUN_DIR=str(self.run_dir)),
+            env=clean_environment(GEARFLEET_RUN_DIR=str(self.run_dir), **environment),
         )
         self._processes.append(process)
         return process
@@ -110,6 +110,12 @@ class Delivery(WorkerProject):
         task = self.function("work_again" if form == "retry" else "work")
         options = SubmitOptions(after=DELAY) if form == "delayed" else SubmitOptions()
         return self.client.enqueue(task, (name,), {}, options)
+
+    def send_in_thread(self, form: str, name: str) -> Future[Any]:
+        """Do what `send` does; the future is also there where the job is not accepted."""
+        if form == "foreground":
+            return self.submit("work", name)
+        return self._pool.submit(self.enqueue, form, name)
 
     def outcome(self, job: JobHandle | Future[Any]) -> Any:
         """Return what the caller of a job hears; nobody waits longer than for a deadline."""

@@ -50,6 +50,9 @@ class TaskRecord(NamedTuple):
         server: the job server that gave it out.
         handle: its name there.
         keep_until: when the record is dropped, whatever the limits; 0 for never.
+        has_arguments: whether `args` and `kwargs` are the job's own; False where they could
+            not be read, and where they stand here as texts, because the envelope cannot
+            write them.
     """
 
     id: str
@@ -71,6 +74,7 @@ class TaskRecord(NamedTuple):
     server: str = ""
     handle: str = ""
     keep_until: float = 0.0
+    has_arguments: bool = True
 
     @property
     def is_success(self) -> bool:
@@ -112,7 +116,8 @@ class Sealed(NamedTuple):
 
     def record(self) -> TaskRecord:
         """Return the record, with its values."""
-        args, kwargs = decode_value(self.arguments)
+        # A third item says that these are not the arguments themselves.
+        args, kwargs, *others = decode_value(self.arguments)
         return TaskRecord(
             id=self.id,
             task=self.task,
@@ -133,6 +138,7 @@ class Sealed(NamedTuple):
             server=self.server,
             handle=self.handle,
             keep_until=self.keep_until,
+            has_arguments=not others,
         )
 
 
@@ -164,11 +170,12 @@ def seal(record: TaskRecord) -> Sealed:
 
 
 def _arguments(record: TaskRecord) -> bytes:
+    told = [list(record.args), record.kwargs]
     try:
-        return encode_value([list(record.args), record.kwargs])
+        return encode_value(told if record.has_arguments else [*told, None])
     except PayloadEncodeError:
         shown = {key: _shown(item) for key, item in record.kwargs.items()}
-        return encode_value([list(map(_shown, record.args)), shown])
+        return encode_value([list(map(_shown, record.args)), shown, None])
 
 
 def _written(value: Any) -> bytes:

@@ -49,10 +49,17 @@ _NOTHING = Plan()
 
 
 def conclude(
-    aftermath: Aftermath, job: Job, outcome: Outcome, started: float, server: object = ""
+    aftermath: Aftermath,
+    job: Job,
+    outcome: Outcome,
+    started: float,
+    server: object = "",
+    *,
+    has_arguments: bool = True,
 ) -> None:
     """Do what follows a job with this outcome, which `server` gave out.
 
+    `has_arguments` is for the record: whether those of `job` are its caller's.
     Raises what `Aftermath.complete` raises.
     """
     declared = job.task.declared
@@ -68,7 +75,14 @@ def conclude(
         if isinstance(outcome, Completed)
         else {"failure": outcome.failure, "state": _state(outcome.error)}
     )
-    record = record_of(job, started=started, stopped=time.time(), server=str(server), **told)
+    record = record_of(
+        job,
+        started=started,
+        stopped=time.time(),
+        server=str(server),
+        has_arguments=has_arguments,
+        **told,
+    )
     aftermath.complete(record, meta, callbacks)
 
 
@@ -247,6 +261,7 @@ def _whole(parts: Sequence[TaskRecord], share: Share, *, keep_until: float) -> T
         failure=_failure_of(bad, len(parts)) if bad else None,
         server=parts[0].server,
         keep_until=0.0 if bad else keep_until,
+        has_arguments=False,
     )
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 from contextlib import suppress
 from contextvars import copy_context
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
@@ -123,6 +124,7 @@ class Executor:
             raise
         finally:
             self._let_go()
+        has_arguments = True
         if isinstance(outcome, Completed):
             self.completed += 1
         else:
@@ -130,9 +132,22 @@ class Executor:
             if self._is_tried_again(job, outcome, started, assignment):
                 return outcome
             _log_failure(assignment, outcome)
+            job, has_arguments = self._as_it_came(job, assignment)
         if self._aftermath is not None:
-            conclude(self._aftermath, job, outcome, started, _server(assignment))
+            server = _server(assignment)
+            conclude(self._aftermath, job, outcome, started, server, has_arguments=has_arguments)
         return outcome
+
+    def _as_it_came(self, job: Job, assignment: Assignment) -> tuple[Job, bool]:
+        """Return the job with its caller's arguments, and whether there are any that can be read.
+
+        Who submits it again wants these, whatever the task did to them.
+        """
+        try:
+            call = self._packing.unpack(assignment.data, self._terms[assignment.task])
+        except Exception:
+            return job, False
+        return replace(job, args=call.args, kwargs=call.kwargs), True
 
     def _is_tried_again(
         self, job: Job, outcome: Failed, started: float, assignment: Assignment

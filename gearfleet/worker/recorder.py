@@ -183,6 +183,7 @@ def record_of(
     result: Any = None,
     failure: Failure | None = None,
     state: State | None = None,
+    has_arguments: bool = True,
 ) -> TaskRecord:
     """Return the record of `job`: a failure if there is one, else a success with `result`.
 
@@ -208,4 +209,5 @@ def record_of(
         failure=failure,
         server=server,
         handle=job.handle,
+        has_arguments=has_arguments,
     )

@@ -121,6 +121,11 @@ def test_what_cannot_be_written_is_shown(store: ResultStore) -> None:
     assert found is not None
     assert found.result == "<class 'object'>"
     assert list(found.args) == ["<class 'object'>"]
+    assert not found.has_arguments
+    store.save([found])
+    again = store.get("a")
+    assert again == found
+    assert success("a", args=(1,)).has_arguments
 
 
 def test_sealed_at_once() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gearfleet.cli.output import Output
     from gearfleet.config import Settings
     from gearfleet.tasks import WorkerModule
+    from gearfleet.worker.options import WorkerOptions
 
 DESCRIPTION = "run one worker until it is told to stop"
 
@@ -110,8 +111,20 @@ def serve_module(module: WorkerModule, settings: Settings, args: argparse.Namesp
         queues=args.queue_name,
         settings=settings,
         program=os.environ.get("GEARFLEET_PROGRAM", args.worker_name),
-        drain_timeout=args.drain_timeout,
-        interrupt_grace=args.interrupt_grace,
-        hook_timeout=args.hook_timeout,
+        options=options_of(args),
+    )
+
+
+def options_of(args: argparse.Namespace) -> WorkerOptions:
+    """Return how the process is to behave."""
+    from gearfleet.worker.lifecycle import Limits
+    from gearfleet.worker.options import WorkerOptions
+
+    return WorkerOptions(
+        limits=Limits(
+            drain_timeout=args.drain_timeout,
+            interrupt_grace=args.interrupt_grace,
+            hook_timeout=args.hook_timeout,
+        ),
         prefetch=args.prefetch,
     )

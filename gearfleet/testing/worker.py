@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
-from gearfleet.results import open_store
 from gearfleet.tasks import apps_of, declarations, discover
 from gearfleet.tasks.naming import function_name
 from gearfleet.worker import hooks
-from gearfleet.worker.aftermath import Aftermath
-from gearfleet.worker.executor import Executor
-from gearfleet.worker.followers import Followers
-from gearfleet.worker.process import _TaskWorker, with_later
+from gearfleet.worker.equipment import TaskWorker, equipped
 from gearfleet.worker.soft_limit import SoftLimit
-from gearfleet.worker.updates import Updates
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from gearfleet.config import Settings
     from gearfleet.tasks import Task
+    from gearfleet.worker.executor import Executor
 
 #: Seconds that a test waits for the last job of its worker.
 PATIENCE = 30.0
@@ -39,22 +35,19 @@ class ThreadWorker:
     def __init__(self, settings: Settings) -> None:
         """Serve jobs of the job servers of `settings`."""
         self.tasks = _tasks(settings)
-        served = with_later(self.tasks)
-        self._followers = Followers(settings)
-        self._aftermath = Aftermath(open_store(settings), submit=self._followers)
-        self._worker = _TaskWorker(settings, "gearfleet-test")
-        self._updates = Updates(self._worker)
-        self._executor = Executor(
-            served,
-            hooks=hooks.select("", settings.hooks),
-            ladder=_NoLadder(),
-            aftermath=self._aftermath,
-            updates=self._updates,
-        )
-        self._worker.answer_with(self._executor.execute, served)
-        self._thread = threading.Thread(target=self._serve, name="gearfleet-worker", daemon=True)
+        self._settings = settings
+        self._worker = TaskWorker(settings, "gearfleet-test")
+        self._closing = ExitStack()
+        self._thread: threading.Thread
 
     def __enter__(self) -> Self:
+        selected = hooks.select("", self._settings.hooks)
+        executor = self._closing.enter_context(
+            equipped(self._worker, self.tasks, self._settings, hooks=selected, ladder=_NoLadder())
+        )
+        self._thread = threading.Thread(
+            target=self._serve, args=(executor,), name="gearfleet-worker", daemon=True
+        )
         self._thread.start()
         return self
 
@@ -66,14 +59,12 @@ class ThreadWorker:
                 f"A job of the fixture `worker` is not done {PATIENCE:g} s after its test"
             )
 
-    def _serve(self) -> None:
-        try:
-            self._worker.work()
-        finally:
-            self._executor.close()
-            self._aftermath.close()
-            self._updates.close()
-            self._followers.close()
+    def _serve(self, executor: Executor) -> None:
+        with self._closing:
+            try:
+                self._worker.work()
+            finally:
+                executor.close()
 
 
 class _NoLadder:

@@ -6,40 +6,24 @@ import logging
 import os
 import re
 import socket
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gearfleet.errors import (
-    ConfigError,
-    GearfleetError,
-    JobInterrupted,
-    LocalProtocolError,
-    UnknownName,
-    did_you_mean,
-)
+from gearfleet.errors import ConfigError, JobInterrupted, UnknownName, did_you_mean
 from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
-from gearfleet.gearman.worker import GearmanWorker
-from gearfleet.results import open_store
-from gearfleet.tasks.failure import encode_failure
-from gearfleet.tasks.naming import function_name, later_function
-from gearfleet.tasks.packing import Packing
+from gearfleet.tasks.naming import function_name
 from gearfleet.worker import hooks
-from gearfleet.worker.aftermath import Aftermath
-from gearfleet.worker.executor import Executor
-from gearfleet.worker.followers import Followers
-from gearfleet.worker.job import Completed, Failed, Outcome
-from gearfleet.worker.lifecycle import Limits, StopLadder
-from gearfleet.worker.retrying import Retries
-from gearfleet.worker.updates import Updates
+from gearfleet.worker.equipment import TaskWorker, equipped
+from gearfleet.worker.lifecycle import StopLadder
+from gearfleet.worker.options import WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from gearfleet.config import Settings
-    from gearfleet.gearman.jobs import GearmanJob
     from gearfleet.tasks import Task, WorkerModule
+    from gearfleet.worker.executor import Executor
 
 logger = logging.getLogger(__name__)
 
@@ -71,10 +55,7 @@ def serve(
     queues: Sequence[str] = (),
     settings: Settings,
     program: str,
-    drain_timeout: float = 60.0,
-    interrupt_grace: float = 5.0,
-    hook_timeout: float = 10.0,
-    prefetch: int = 1,
+    options: WorkerOptions | None = None,
 ) -> int:
     """Serve the tasks of `module` until told to stop; return the exit code of the process.
 
@@ -87,19 +68,14 @@ def serve(
         queues: serve only their tasks; none, or ``*``, means all.
         settings: of the project.
         program: that this process belongs to.
-        drain_timeout: seconds that the job in hand has after the first signal.
-        interrupt_grace: seconds that an interrupted task has to clean up.
-        hook_timeout: seconds that the shutdown hooks have, all together.
-        prefetch: how many jobs may be here, the running one included.
+        options: how the process behaves.
 
     Raises:
         UnknownName: the module has no task in one of the queues.
         ConfigError: a hook, a job server or the prefix of the settings cannot be used, or
             a task needs a key that they do not have.
     """
-    limits = Limits(
-        drain_timeout=drain_timeout, interrupt_grace=interrupt_grace, hook_timeout=hook_timeout
-    )
+    options = options or WorkerOptions()
     chosen = choose_queues(module, queues)
     info = WorkerInfo(
         program=program,
@@ -107,35 +83,16 @@ def serve(
         queues=chosen,
         tasks=tasks_by_function((t for t in module.tasks if t.queue in chosen), settings.prefix),
     )
-    packing = Packing.of(settings)
-    for function, task in info.tasks.items():
-        packing.refuse_without_key(task.terms(function))
     selected = hooks.select(module.module, settings.hooks)
-    worker = _TaskWorker(settings, client_id(program), prefetch=prefetch)
-    with StopLadder(limits, drain=worker.shutdown) as ladder:
-        served = with_later(info.tasks)
-        followers = Followers(settings)
-        aftermath = Aftermath(open_store(settings), submit=followers)
-        retries = Retries(settings, aftermath.recorder)
-        updates = Updates(worker)
-        executor = Executor(
-            served,
-            hooks=selected,
-            ladder=ladder,
-            aftermath=aftermath,
-            retries=retries,
-            packing=packing,
-            updates=updates,
-        )
-        worker.answer_with(executor.execute, served)
+    worker = TaskWorker(settings, client_id(program), prefetch=options.prefetch)
+    with (
+        StopLadder(options.limits, drain=worker.shutdown) as ladder,
+        equipped(worker, info.tasks, settings, hooks=selected, ladder=ladder) as executor,
+    ):
         try:
             _work(info, worker, selected, ladder)
         finally:
             _shut_down(executor, selected, ladder)
-            aftermath.close()
-            retries.close()
-            updates.close()
-            followers.close()
     return 0
 
 
@@ -165,11 +122,6 @@ def tasks_by_function(
     return found
 
 
-def with_later(tasks: Mapping[str, Task[..., Any]]) -> dict[str, Task[..., Any]]:
-    """Return `tasks` by their functions, and by those of their delayed jobs, which come last."""
-    return {**tasks, **{later_function(function): task for function, task in tasks.items()}}
-
-
 def client_id(program: str) -> str:
     """Return how the job servers show this process: host, program, pid and release.
 
@@ -185,9 +137,7 @@ def _one_word(part: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.:+@-]", "-", part) or "-"
 
 
-def _work(
-    info: WorkerInfo, worker: GearmanWorker, selected: hooks.Hooks, ladder: StopLadder
-) -> None:
+def _work(info: WorkerInfo, worker: TaskWorker, selected: hooks.Hooks, ladder: StopLadder) -> None:
     """Take jobs until the ladder says stop."""
     _log_start(info)
     try:
@@ -235,58 +185,3 @@ def _log_start(info: WorkerInfo) -> None:
         ", ".join(info.queues),
         extra={"action": "worker_started", "queues": info.queues, "tasks": names},
     )
-
-
-class _TaskWorker(GearmanWorker):
-    """Answers each job with the outcome of its execution."""
-
-    def __init__(self, settings: Settings, name: str, *, prefetch: int = 1) -> None:
-        try:
-            super().__init__(settings.servers_of_workers, client_id=name, prefetch=prefetch)
-        except LocalProtocolError as error:
-            raise ConfigError(f"Setting 'servers' of {settings.origin}: {error}") from error
-
-    def answer_with(
-        self, execute: Callable[[GearmanJob], Outcome], functions: Iterable[str]
-    ) -> None:
-        """Take the jobs of `functions`; those of the first are served first."""
-        self._execute = execute
-        for function in functions:
-            self.register_task(function, execute)
-
-    def on_job_execute(self, current_job: GearmanJob) -> bool:
-        try:
-            outcome = self._execute(current_job)
-        except GearfleetError as error:
-            self._give_back(current_job, error)
-            return False
-        if isinstance(outcome, Completed):
-            return self.on_job_complete(current_job, outcome.data)
-        self._tell_failure(current_job, outcome)
-        return False
-
-    @staticmethod
-    def _give_back(job: GearmanJob, error: GearfleetError) -> None:
-        """Close the connection, so that the job server gives the job out again."""
-        logger.error(
-            "Job %s of %s runs again, because what became of it cannot be kept: %s",
-            job.handle,
-            job.task,
-            error,
-            extra={"action": "job_given_back", "handle": job.handle, "function": job.task},
-        )
-        job.connection.lose(error, time.monotonic())
-
-    def _tell_failure(self, job: GearmanJob, outcome: Failed) -> None:
-        """Tell the caller why, in the packets that its client understands.
-
-        gearmand spoils the WORK_FAIL that it makes of a WORK_EXCEPTION for
-        clients that do not ask for exceptions, and libgearman's then wait for
-        ever (reference "gearmand", commands 14 and 25).
-        """
-        reason = encode_failure(outcome.failure)
-        if outcome.is_ours:
-            self.send_job_exception(job, reason)
-        else:
-            self.send_job_warning(job, reason)
-            self.send_job_failure(job)

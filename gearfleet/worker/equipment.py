@@ -1,0 +1,139 @@
+"""A Gearman worker that runs tasks, and everything that it needs for that.
+
+with equipped(worker, tasks, settings, hooks=selected, ladder=ladder) as executor:
+worker.work()
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from gearfleet.errors import ConfigError, GearfleetError, LocalProtocolError
+from gearfleet.gearman.worker import GearmanWorker
+from gearfleet.results import open_store
+from gearfleet.tasks.failure import encode_failure
+from gearfleet.tasks.naming import later_function
+from gearfleet.tasks.packing import Packing
+from gearfleet.worker.aftermath import Aftermath
+from gearfleet.worker.executor import Executor
+from gearfleet.worker.followers import Followers
+from gearfleet.worker.job import Completed, Failed, Outcome
+from gearfleet.worker.retrying import Retries
+from gearfleet.worker.updates import Updates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
+
+    from gearfleet.config import Settings
+    from gearfleet.gearman.jobs import GearmanJob
+    from gearfleet.tasks import Task
+    from gearfleet.worker.executor import Ladder
+    from gearfleet.worker.hooks import Hooks
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def equipped(
+    worker: TaskWorker,
+    tasks: Mapping[str, Task[..., Any]],
+    settings: Settings,
+    *,
+    hooks: Hooks,
+    ladder: Ladder,
+) -> Iterator[Executor]:
+    """Let `worker` run the jobs of `tasks`, given by their functions, until the block ends.
+
+    Raises:
+        ConfigError: a task needs a key that the settings do not have.
+    """
+    packing = Packing.of(settings)
+    for function, task in tasks.items():
+        packing.refuse_without_key(task.terms(function))
+    # The functions of delayed jobs come last: what is first is served first.
+    served = {**tasks, **{later_function(function): task for function, task in tasks.items()}}
+    with ExitStack() as closing:
+        followers = Followers(settings)
+        closing.callback(followers.close)
+        updates = Updates(worker)
+        closing.callback(updates.close)
+        aftermath = Aftermath(open_store(settings), submit=followers)
+        retries = Retries(settings, aftermath.recorder)
+        closing.callback(retries.close)
+        closing.callback(aftermath.close)
+        executor = Executor(
+            served,
+            hooks=hooks,
+            ladder=ladder,
+            aftermath=aftermath,
+            retries=retries,
+            packing=packing,
+            updates=updates,
+        )
+        worker.answer_with(executor.execute, served)
+        yield executor
+
+
+class TaskWorker(GearmanWorker):
+    """Answers each job with the outcome of its execution."""
+
+    def __init__(self, settings: Settings, name: str, *, prefetch: int = 1) -> None:
+        """Use the job servers of `settings`, which show this worker as `name`.
+
+        Raises:
+            ConfigError: one of them has no known form, or its TLS files cannot be used.
+        """
+        try:
+            super().__init__(settings.servers_of_workers, client_id=name, prefetch=prefetch)
+        except LocalProtocolError as error:
+            raise ConfigError(f"Setting 'servers' of {settings.origin}: {error}") from error
+
+    def answer_with(
+        self, execute: Callable[[GearmanJob], Outcome], functions: Iterable[str]
+    ) -> None:
+        """Take the jobs of `functions`; those of the first are served first."""
+        self._execute = execute
+        for function in functions:
+            self.register_task(function, execute)
+
+    def on_job_execute(self, current_job: GearmanJob) -> bool:
+        """Run a job, and send its final packet."""
+        try:
+            outcome = self._execute(current_job)
+        except GearfleetError as error:
+            self._give_back(current_job, error)
+            return False
+        if isinstance(outcome, Completed):
+            return self.on_job_complete(current_job, outcome.data)
+        self._tell_failure(current_job, outcome)
+        return False
+
+    @staticmethod
+    def _give_back(job: GearmanJob, error: GearfleetError) -> None:
+        """Close the connection, so that the job server gives the job out again."""
+        logger.error(
+            "Job %s of %s runs again, because what became of it cannot be kept: %s",
+            job.handle,
+            job.task,
+            error,
+            extra={"action": "job_given_back", "handle": job.handle, "function": job.task},
+        )
+        job.connection.lose(error, time.monotonic())
+
+    def _tell_failure(self, job: GearmanJob, outcome: Failed) -> None:
+        """Tell the caller why, in the packets that its client understands.
+
+        gearmand spoils the WORK_FAIL that it makes of a WORK_EXCEPTION for
+        clients that do not ask for exceptions, and libgearman's then wait for
+        ever (reference "gearmand", commands 14 and 25).
+        """
+        reason = encode_failure(outcome.failure)
+        if outcome.is_ours:
+            self.send_job_exception(job, reason)
+        else:
+            self.send_job_warning(job, reason)
+            self.send_job_failure(job)

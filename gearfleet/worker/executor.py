@@ -15,7 +15,6 @@ import sys
 import time
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
@@ -147,7 +146,7 @@ class Executor:
             call = self._packing.unpack(assignment.data, self._terms[assignment.task])
         except Exception:
             return job, False
-        return replace(job, args=call.args, kwargs=call.kwargs), True
+        return job._replace(args=call.args, kwargs=call.kwargs), True
 
     def _is_tried_again(
         self, job: Job, outcome: Failed, started: float, assignment: Assignment

@@ -84,11 +84,13 @@ class Delivery(WorkerProject):
     goes to `direct`, where a gate stands before that.
     """
 
-    def __init__(self, folder: Path, *servers: str, direct: str = "") -> None:
-        super().__init__(folder, *servers, more=TASKS)
-        if direct:
-            self.settings = replace(self.settings, servers=(direct,))
-            self.client = Client(self.settings)
+    def __init__(self, folder: Path, *servers: str, direct: str = "", **settings: Any) -> None:
+        """Add `settings` to those of the project."""
+        text = "".join(f"{key} = {value!r}\n" for key, value in settings.items())
+        super().__init__(folder, *servers, more=TASKS, toml=text)
+        known = (direct,) if direct else servers
+        self.settings = replace(self.settings, servers=known, root=folder, **settings)
+        self.client = Client(self.settings)
 
     def call(self, form: str, name: str, **environment: str) -> Process:
         """Start a process that submits a job, and waits for it if that is the form."""

@@ -57,8 +57,9 @@ def tick(value: object) -> None:
 
 def read(folder: Path) -> tuple[int, float]:
     """Return how many tasks were run, and the seconds between the first and the last."""
-    cells = [_CELLS.unpack(path.read_bytes()) for path in folder.iterdir()]
-    rows = [row for row in cells if row[0]]
+    files = [path.read_bytes() for path in folder.iterdir()]
+    whole = [_CELLS.unpack(data) for data in files if len(data) == _CELLS.size]
+    rows = [row for row in whole if row[0]]
     if not rows:
         return 0, 0.0
     counts, begun, ended = zip(*rows, strict=True)

@@ -12,9 +12,9 @@ import inspect
 import logging
 import os
 import sys
+import threading
 import time
 from contextlib import suppress
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
@@ -25,15 +25,17 @@ from gearfleet.tasks.packing import Packing
 from gearfleet.tasks.payload import Call
 from gearfleet.worker import hooks
 from gearfleet.worker.aftermath import conclude
+from gearfleet.worker.event_loop import OwnLoop
 from gearfleet.worker.job import Completed, Failed, Job, Outcome
+from gearfleet.worker.soft_limit import is_in
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from gearfleet.tasks import Task
     from gearfleet.worker.aftermath import Aftermath
+    from gearfleet.worker.event_loop import Loop
     from gearfleet.worker.retrying import Retries
     from gearfleet.worker.soft_limit import SoftLimit
     from gearfleet.worker.updates import Updates
@@ -84,12 +86,14 @@ class Executor:
         retries: Retries | None = None,
         packing: Packing | None = None,
         updates: Updates | None = None,
+        loop: Loop | None = None,
     ) -> None:
         """Serve `tasks`, by the functions that the job server knows them by.
 
         `packing` reads their payloads, by default as where there are no keys;
         `aftermath` keeps their records, and starts what follows them; `retries`
-        submits their further attempts; `updates` sends what they say while they run.
+        submits their further attempts; `updates` sends what they say while they run;
+        `loop` runs their coroutines, by default one of this thread.
         """
         self.completed = 0
         self.failed = 0
@@ -103,7 +107,8 @@ class Executor:
         self._aftermath = aftermath
         self._retries = retries
         self._updates = updates
-        self._loop: asyncio.Runner | None = None
+        self._loop = loop or OwnLoop()
+        self._counting = threading.Lock()
         self._pid = os.getpid()
 
     def execute(self, assignment: Assignment) -> Outcome:
@@ -119,15 +124,18 @@ class Executor:
             with self._ladder.job():
                 job, outcome = self._run(assignment)
         except JobInterrupted:
-            self.interrupted += 1
+            with self._counting:
+                self.interrupted += 1
             raise
         finally:
-            self._let_go()
+            self._let_go(assignment)
         has_arguments = True
-        if isinstance(outcome, Completed):
-            self.completed += 1
-        else:
-            self.failed += 1
+        with self._counting:
+            if isinstance(outcome, Completed):
+                self.completed += 1
+            else:
+                self.failed += 1
+        if isinstance(outcome, Failed):
             if self._is_tried_again(job, outcome, started, assignment):
                 return outcome
             _log_failure(assignment, outcome)
@@ -189,9 +197,7 @@ class Executor:
 
     def close(self) -> None:
         """End the event loop of the coroutine tasks, if there was one."""
-        if self._loop is not None:
-            self._loop.close()
-            self._loop = None
+        self._loop.close()
 
     def _run(self, assignment: Assignment) -> tuple[Job, Outcome]:
         try:
@@ -205,19 +211,17 @@ class Executor:
             return job, Failed(error=expired, failure=describe(expired))
         job_in_hand.set((job, assignment, self._updates))
         if self._updates is not None:
-            self._updates.in_hand = assignment
+            self._updates.begin(assignment)
         hooks.run(self._hooks.before_job, job)
         outcome = self._call(job)
         hooks.run(self._hooks.after_job, job, outcome)
         return job, outcome
 
-    def _let_go(self) -> None:
+    def _let_go(self, assignment: Assignment) -> None:
         """Let nobody speak for the job any more: what follows is ours to send."""
         job_in_hand.set(None)
         if self._updates is not None:
-            self._updates.in_hand = None
-            if self._updates.is_used:
-                self._updates.settle()
+            self._updates.end(assignment)
 
     def _job(self, assignment: Assignment, call: Call) -> Job:
         return Job(
@@ -247,7 +251,7 @@ class Executor:
             else:
                 value = job.task.func(*job.args, **job.kwargs)
                 if inspect.iscoroutine(value):
-                    value = self._finish(value)
+                    value = self._loop.run(value)
             return Completed(
                 value=value, data=self._packing.pack_result(value, job.task.declared.codec)
             )
@@ -262,21 +266,8 @@ class Executor:
         with self._ladder.limit(seconds) as limit:
             value = job.task.func(*job.args, **job.kwargs)
             if inspect.iscoroutine(value):
-                value = self._finish(limit.supervise(value))
+                value = self._loop.run(limit.supervise(value))
             return value
-
-    def _finish(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine on the worker's loop, which lives on, so that tasks can keep clients."""
-        if self._loop is None:
-            import asyncio
-
-            self._loop = asyncio.Runner()
-        try:
-            # In the context of this job, not in that of the first one.
-            return self._loop.run(coroutine, context=copy_context())
-        except JobInterrupted:
-            self.close()  # cancels the coroutine, so that its finally blocks run
-            raise
 
 
 def _server(assignment: Assignment) -> object:
@@ -309,7 +300,7 @@ def _exit_code(error: BaseException) -> int:
 def _failed(job: Job, error: BaseException) -> Failed:
     """Return the failure of a job whose task, or its call, raised `error`."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and is_in(trace.tb_frame, "gearfleet.worker"):
         trace = trace.tb_next  # without our own frames
     error.__traceback__ = trace
     if error.__traceback__ is None and isinstance(error, TypeError):

@@ -2,7 +2,7 @@
 
 Strategy. It is sent by a thread of its own. The connection belongs to the
 worker's loop, which stands still while a task runs, so the thread has it then;
-`settle` gives it back before the loop goes on. Not the thread that runs the
+`end` gives it back before the loop goes on. Not the thread that runs the
 task: there, between any two lines, the handler of a signal may raise (the stop
 ladder's, a time limit's, the task's own), and half a packet would be lost.
 Nobody waits for the job server: what it does not take waits in the link.
@@ -30,7 +30,7 @@ class Updates:
 
     Attributes:
         in_hand: the job that may say something, as the Gearman layer has it.
-        is_used: whether a job has said something since the last `settle`.
+        is_used: whether a job has said something since the last one ended.
     """
 
     def __init__(self, gearman: GearmanWorker) -> None:
@@ -44,6 +44,16 @@ class Updates:
         self._waiting: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._progress: tuple[CurrentJob, int, int] | None = None
         self._thread: threading.Thread | None = None
+
+    def begin(self, assignment: object) -> None:
+        """Let the job say something from now on."""
+        self.in_hand = assignment
+
+    def end(self, _assignment: object) -> None:
+        """Let it say nothing more; send the rest of what it has said."""
+        self.in_hand = None
+        if self.is_used:
+            self._settle()
 
     def progress(self, job: CurrentJob, numerator: int, denominator: int) -> None:
         """Send a progress; it takes the place of one that is still waiting."""
@@ -62,11 +72,8 @@ class Updates:
         send = self._gearman.send_job_warning
         self._say(job, lambda: send(job.assignment, data, timeout=0))
 
-    def settle(self) -> None:
-        """Send the rest of what was said; afterwards the connection is the caller's.
-
-        Call it if `is_used`, when nothing is `in_hand` any more.
-        """
+    def _settle(self) -> None:
+        """Send the rest of what was said; afterwards the connection is the caller's."""
         with self._saying:
             self.is_used = False
             if self._thread is None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 from gearfleet import config
 from gearfleet.errors import ServerUnavailable
 from gearfleet.gearman.client import GearmanClient
+from gearfleet.listening import alisten, listen
 from gearfleet.loops import PerLoop
 from gearfleet.outcomes import Outcomes, status_of
 from gearfleet.outgoing import Outgoing, handles_of, meta_of, unique_of
@@ -206,6 +207,9 @@ class Client(Outcomes):
         if (stand_in := self._stand_in()) is not None:
             return stand_in.run(name, args, kwargs, options)
         outgoing = self._prepare(name, args, kwargs, options, waits=True)
+        if options.listens:
+            stream = self._gearman.stream(**outgoing.streamed_arguments())
+            return outgoing.result(listen(stream, options))
         return outgoing.result(self._gearman.submit_job(**outgoing.arguments()))
 
     def enqueue(
@@ -232,6 +236,9 @@ class Client(Outcomes):
             return await stand_in.arun(name, args, kwargs, options)
         outgoing = self._prepare(name, args, kwargs, options, waits=True)
         gearman = await self._loops.client()
+        if options.listens:
+            stream = gearman.stream(**outgoing.streamed_arguments())
+            return outgoing.result(await alisten(stream, options))
         return outgoing.result(await gearman.submit_job(**outgoing.arguments()))
 
     async def aenqueue(
@@ -295,6 +302,11 @@ class Client(Outcomes):
         *,
         waits: bool,
     ) -> Outgoing:
+        if options.listens and not waits:
+            raise ValueError(
+                f"Nobody listens to a job of {name} in the background: on_data, on_warning and "
+                "on_progress are for submit()"
+            )
         now = time.time()
         due_at = options.due_at(now)
         if waits and due_at > now:

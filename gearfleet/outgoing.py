@@ -84,6 +84,12 @@ class Outgoing(NamedTuple):
             "when_to_run": self.due_at or None,
         }
 
+    def streamed_arguments(self) -> dict[str, Any]:
+        """Return the arguments of `GearmanClient.stream`, the asyncio client's too."""
+        given = self.arguments()
+        del given["background"], given["when_to_run"]  # it is for jobs that are waited for
+        return given
+
     def request(self) -> GearmanJobRequest:
         """Return the request of a background job, for `submit_multiple_requests`."""
         job = GearmanJob(None, None, self.queued_as, self.unique, self.data)

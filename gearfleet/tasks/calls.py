@@ -11,7 +11,7 @@ from gearfleet.tasks.naming import hook_path
 from gearfleet.tasks.submission import JobHandle, SubmitOptions, TaskCall, submitter
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
     from datetime import datetime, timedelta
 
     from gearfleet.tasks.options import Callback
@@ -119,6 +119,9 @@ class Calls(Generic[P, R]):
         hook: Callback | None = None,
         save: bool | None = None,
         chain: tuple[Any, ...] | None = None,
+        on_data: Callable[[Any], object] | None = None,
+        on_warning: Callable[[str], object] | None = None,
+        on_progress: Callable[[int, int], object] | None = None,
     ) -> TaskWithOptions[P, R]:
         """Return the task with options for its next jobs; see `SubmitOptions`.
 
@@ -131,6 +134,7 @@ class Calls(Generic[P, R]):
             "unique": unique, "priority": priority, "timeout": timeout,
             "max_retries": max_retries, "after": after, "at": at, "expires": expires,
             "name": name, "group": group, "hook": hook and hook_path(hook), "save": save, "chain": chain,
+            "on_data": on_data, "on_warning": on_warning, "on_progress": on_progress,
         }  # fmt: skip
         changes: dict[str, Any] = {key: item for key, item in given.items() if item is not None}
         task, before = self._target()

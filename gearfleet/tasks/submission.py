@@ -17,7 +17,7 @@ from gearfleet.tasks.codecs import CODEC_NAMES, CodecName
 from gearfleet.tasks.moments import epoch_of, seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
@@ -50,6 +50,9 @@ class SubmitOptions:
         codec: of the payload; see `gearfleet.task`.
         signed: True must be, False is not, None is signed if there is a key.
         id: of the job, 32 hexadecimal digits; empty for a new one.
+        on_data: called with each part that the task sends; only for a caller that waits.
+        on_warning: called with the text of each warning, likewise.
+        on_progress: called with the two numbers of each progress, likewise.
     """
 
     priority: Priority = "normal"
@@ -67,6 +70,14 @@ class SubmitOptions:
     codec: CodecName = "envelope"
     signed: bool | None = None
     id: str = ""
+    on_data: Callable[[Any], object] | None = None
+    on_warning: Callable[[str], object] | None = None
+    on_progress: Callable[[int, int], object] | None = None
+
+    @property
+    def listens(self) -> bool:
+        """Whether something is called while the job runs."""
+        return any((self.on_data, self.on_warning, self.on_progress))
 
     def __post_init__(self) -> None:
         if self.priority not in PRIORITIES:

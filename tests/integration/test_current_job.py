@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gearfleet import result
 from gearfleet.config import using
-from gearfleet.errors import JobFailed
+from gearfleet.errors import JobFailed, JobTimeout
 from gearfleet.gearman import GearmanClient
 from gearfleet.gearman.streams import JobData, JobProgress, JobResult, JobWarning
-from gearfleet.tasks import bind
+from gearfleet.tasks import SubmitOptions, bind
 from gearfleet.tasks.meta import Meta
 from gearfleet.tasks.payload import decode_value, encode_call
 from tests.support.waiting import wait_for
@@ -209,6 +210,60 @@ def test_said__much_of_it_arrives_in_order_before_the_result(project: WorkerProj
     *said, ended = events(project, "speak_much", 300, 20_000)
     assert sum(isinstance(each, JobData) for each in said) == 300
     assert ended == JobResult(b"300")
+
+
+def heard(project: WorkerProject, task: str, *args: Any, waits_in: str = "run") -> list[Any]:
+    """Return what the callbacks of a call hear, and its result."""
+    said: list[Any] = []
+    options = SubmitOptions(
+        on_data=lambda value: said.append(("data", value)),
+        on_warning=lambda text: said.append(("warning", text)),
+        on_progress=lambda n, total: said.append(("progress", n, total)),
+    )
+    call: Any = (project.function(task), args, {}, options)
+    if waits_in == "run":
+        result = project.client.run(*call)
+    else:
+        result = asyncio.run(project.client.arun(*call))
+    return [*said, result]
+
+
+@pytest.mark.parametrize("waits_in", ["run", "arun"])
+def test_heard__by_the_callbacks_of_the_call(project: WorkerProject, waits_in: str) -> None:
+    assert heard(project, "speak", waits_in=waits_in) == [
+        ("data", 1),
+        ("data", {2}),
+        ("data", None),
+        ("warning", "paper is low \N{SNOWMAN}"),
+        ("progress", 1, 2),
+        "done",
+    ]
+
+
+@pytest.mark.parametrize("waits_in", ["run", "arun"])
+def test_heard__a_failure_is_the_same(project: WorkerProject, waits_in: str) -> None:
+    with pytest.raises(JobFailed, match="ValueError: Progress is 0 or more") as caught:
+        heard(project, "bad", "negative", waits_in=waits_in)
+    assert caught.value.failure is not None
+    assert caught.value.failure.type == "ValueError"
+
+
+@pytest.mark.parametrize("waits_in", ["run", "arun"])
+def test_heard__for_as_long_as_the_caller_waits(project: WorkerProject, waits_in: str) -> None:
+    said: list[Any] = []
+    options = SubmitOptions(timeout=1.0, on_progress=lambda *progress: said.append(progress))
+    call: Any = (project.function("progress"), ("never", (1, 3)), {}, options)
+    client = project.client
+    with pytest.raises(JobTimeout, match=r"No result of .* within 1 s"):
+        client.run(*call) if waits_in == "run" else asyncio.run(client.arun(*call))
+    assert said == [(1, 3)]
+    project.allow("never")
+
+
+def test_heard__only_by_callers_that_wait(project: WorkerProject) -> None:
+    options = SubmitOptions(on_data=print)
+    with pytest.raises(ValueError, match=r"Nobody listens to a job of .* in the background"):
+        project.client.enqueue(project.function("speak"), (), {}, options)
 
 
 def test_said__after_the_end_of_the_job_is_dropped(project: WorkerProject) -> None:

@@ -117,8 +117,8 @@ def serve_module(module: WorkerModule, settings: Settings, args: argparse.Namesp
 
 def options_of(args: argparse.Namespace) -> WorkerOptions:
     """Return how the process is to behave."""
-    from gearfleet.worker.lifecycle import Limits
     from gearfleet.worker.options import WorkerOptions
+    from gearfleet.worker.rungs import Limits
 
     return WorkerOptions(
         limits=Limits(

@@ -6,6 +6,13 @@
     interrupt_grace      the task is still there: it is raised once more
     3 seconds later      the process ends hard, with its stacks on stderr
 
+Beside it:
+
+    HUP                  drain as well, and end with the code that asks for new code
+    TSTP                 quiet: take no new job, finish the one in hand, stay
+    CONT                 take jobs again
+    USR1                 log what is running, with the stacks of all threads
+
 After the job, whatever became of it, come the shutdown hooks, within `hook_timeout`.
 
 Strategy. A signal becomes a byte on a socket (`signal.set_wakeup_fd`), written
@@ -24,28 +31,25 @@ Everything but `_phase`, `_is_called` and `_limit` is written by the thread alon
 
 from __future__ import annotations
 
-import enum
 import faulthandler
-import logging
 import select
 import signal
 import socket
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from gearfleet.errors import JobInterrupted
-from gearfleet.worker.signals import INTERRUPT, STOP_SIGNALS, Handlers
+from gearfleet.errors import EXIT_RECYCLED, JobInterrupted
+from gearfleet.worker import sentences
+from gearfleet.worker.rungs import Limits, Phase, Rung
+from gearfleet.worker.signals import INTERRUPT, Handlers
 from gearfleet.worker.soft_limit import SoftLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType, TracebackType
-
-logger = logging.getLogger(__name__)
 
 #: Seconds between the last call to the main thread and the hard end; leaving
 #: the job servers may take 2 of them.
@@ -53,57 +57,65 @@ LAST_CALL = 3.0
 #: Seconds between two calls to the main thread while it has not heard.
 _CALL_AGAIN = 0.05
 
-_DRAINING_A_JOB = (
-    "Draining: 1 job in hand, up to %g s. "
-    "Press Ctrl-C again to stop now; it will run again elsewhere."
-)
-
 # Bytes that the main thread sends to the ladder's; signals end at 64.
 _LIMIT, _END, _HOOKS = 253, 254, 255
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How many seconds each step of stopping may take."""
+class Interruptible(Protocol):
+    """Threads that run jobs."""
 
-    drain_timeout: float = 60.0
-    interrupt_grace: float = 5.0
-    hook_timeout: float = 10.0
+    @property
+    def in_hand(self) -> int:
+        """How many jobs they run."""
 
-
-class Phase(enum.Enum):
-    """What the main thread is doing, as far as stopping is concerned."""
-
-    IDLE = enum.auto()  #: our own loop, which is woken, never interrupted
-    STARTING = enum.auto()  #: hooks before the first job: nothing to drain
-    JOB = enum.auto()
-    HOOKS = enum.auto()  #: shutdown hooks: bounded anyway, signals change nothing
-
-
-class Rung(enum.Enum):
-    """How far down the ladder is."""
-
-    RUNNING = enum.auto()
-    DRAINING = enum.auto()
-    INTERRUPTED = enum.auto()
-    HOOKS = enum.auto()
+    def interrupt(self) -> None:
+        """Raise `JobInterrupted` in the jobs."""
 
 
 class StopLadder:
     """Watches for the signals that stop a worker; enter it before the first job can come.
 
-    `drain` is called from the ladder's thread when the worker should take no more jobs.
-
     Attributes:
         reason: why the worker stops, such as ``"SIGTERM"``; empty while it does not.
         is_interrupted: whether jobs have to go back to the job server.
+        is_quiet: whether the worker was told to take no jobs for a while.
+        exit_code: what the process ends with.
     """
 
-    def __init__(self, limits: Limits, *, drain: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        drain: Callable[[], None],
+        quiet: Callable[[], None] = lambda: None,
+        resume: Callable[[], None] = lambda: None,
+        tell: Callable[[str], None] = lambda state: None,
+        crew: Interruptible | None = None,
+    ) -> None:
+        """Watch when it is entered; the functions are called from the ladder's thread.
+
+        Args:
+            limits: of each step.
+            drain: lets the worker take no more jobs, and end.
+            quiet: lets it take no more jobs.
+            resume: undoes `quiet`.
+            tell: is told each new state: quiet, idle, draining, interrupted.
+            crew: runs the jobs where the main thread does not.
+        """
         self.reason = ""
         self.is_interrupted = False
+        self.is_quiet = False
+        self.exit_code = 0
         self._limits = limits
         self._drain = drain
+        self._quiet = quiet
+        self._resume = resume
+        self._tell_state = tell
+        self._crew = crew
+        self._is_told_to_stop = False
+        #: Before that the process may not end in order to be renewed.
+        self._renews_from = time.monotonic() + limits.startsecs
+        self._renewal_at = inf
         self._phase = Phase.IDLE
         self._rung = Rung.RUNNING
         self._is_out_of_time = False
@@ -120,6 +132,9 @@ class StopLadder:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._handlers = Handlers(self._writer, self._raise_if_due)
+        # Not select(), which knows no descriptor above 1023.
+        self._poll = select.poll()
+        self._poll.register(self._reader, select.POLLIN)
         self._thread = threading.Thread(target=self._watch, name="stop ladder", daemon=True)
         self._thread.start()
         return self
@@ -187,8 +202,8 @@ class StopLadder:
             self._handle_silence()
         elif number == _HOOKS:
             self._handle_hooks()
-        elif number in STOP_SIGNALS:
-            self._handle_stop(signal.Signals(number).name)
+        elif number in _HANDLED:
+            _HANDLED[number](self, signal.Signals(number).name)
 
     def _next(self) -> int | None:
         """Return the next byte, or None if none came until something is due."""
@@ -196,24 +211,61 @@ class StopLadder:
         self._looks_at = inf
         self._looks_at = self._next_look()
         left = max(0.0, self._looks_at - time.monotonic())
-        ready, _, _ = select.select([self._reader], [], [], None if left == inf else left)
+        ready = self._poll.poll(None if left == inf else left * 1000)
         return self._reader.recv(1)[0] if ready else None
 
     def _next_look(self) -> float:
         again = time.monotonic() + _CALL_AGAIN if self._is_called else inf
         limit = self._limit
         due_at = inf if limit is None else max(limit.due_at, self._limit_called_at + _CALL_AGAIN)
-        return min(self._deadline, again, due_at)
+        return min(self._deadline, again, due_at, self._renewal_at)
 
     def _handle_stop(self, name: str) -> None:
-        if self._rung is Rung.RUNNING:
-            self._start_draining(name)
-            if self._phase is Phase.STARTING:
-                self._call_main_thread()
-        elif self._rung is Rung.DRAINING:
-            self._interrupt(f"second signal, {name}")
-        elif self._rung is Rung.INTERRUPTED:
+        if self._rung is Rung.HOOKS:
+            return
+        if self._rung is Rung.INTERRUPTED:
             self._call_main_thread()
+        elif self._is_told_to_stop:
+            self._interrupt(f"second signal, {name}")
+        else:
+            self._is_told_to_stop = True
+            self.exit_code = 0  # also of a worker that was about to be renewed
+            self._start_draining(name, self._limits.drain_timeout)
+
+    def _handle_hangup(self, name: str) -> None:
+        """Let the process end, so that whoever supervises it starts the new code."""
+        wait = self._renews_from - time.monotonic()
+        if self._rung is not Rung.RUNNING:
+            sentences.ignored(name, self.reason)
+        elif wait > 0:
+            self._renewal_at = self._renews_from
+            sentences.waiting_to_renew(name, wait)
+        else:
+            self._renew(name, self._limits.drain_timeout)
+
+    def _handle_quiet(self, name: str) -> None:
+        if self._rung is not Rung.RUNNING:
+            sentences.ignored(name, self.reason)
+            return
+        self.is_quiet = True
+        self._quiet()
+        self._tell_state("quiet")
+        sentences.quiet(self._in_hand)
+
+    def _handle_resume(self, name: str) -> None:
+        # It also follows every SIGSTOP, so it is no news by itself.
+        if self._rung is Rung.RUNNING and self.is_quiet:
+            self.is_quiet = False
+            self._resume()
+            self._tell_state("idle")
+            sentences.resumed(name)
+
+    def _handle_report(self, _name: str) -> None:
+        from gearfleet.worker.stacks import report  # for those who ask
+
+        is_quiet = self.is_quiet and self._rung is Rung.RUNNING
+        state = "quiet" if is_quiet else self._rung.name.lower()
+        sentences.state(state, self._in_hand, report())
 
     def _handle_silence(self) -> None:
         if self._is_called:
@@ -223,7 +275,12 @@ class StopLadder:
         limit = self._limit
         if limit is not None and time.monotonic() >= limit.due_at:
             self._tell(limit)
-        if time.monotonic() >= self._deadline:
+        now = time.monotonic()
+        if now >= self._renewal_at:
+            self._renewal_at = inf
+            if self._rung is Rung.RUNNING:
+                self._renew("SIGHUP", self._limits.drain_timeout)
+        if now >= self._deadline:
             self._deadline = inf
             self._handle_deadline()
 
@@ -241,52 +298,56 @@ class StopLadder:
         self._deadline = time.monotonic() + self._limits.hook_timeout
         _end_hard_in(self._limits.hook_timeout + LAST_CALL)
 
-    def _start_draining(self, name: str) -> None:
+    def _start_draining(self, name: str, timeout: float) -> None:
+        is_first = self._rung is Rung.RUNNING
         self._rung, self.reason = Rung.DRAINING, name
-        self._deadline = time.monotonic() + self._limits.drain_timeout
-        self._drain()
-        in_hand = 1 if self._phase is Phase.JOB else 0
-        extra = {"action": "worker_draining", "reason": name, "in_hand": in_hand}
-        if in_hand:
-            logger.info(_DRAINING_A_JOB, self._limits.drain_timeout, extra=extra)
-        else:
-            logger.info("Draining: no job in hand.", extra=extra)
+        self._deadline = min(self._deadline, time.monotonic() + timeout)
+        if is_first:
+            self._drain()
+            self._tell_state("draining")
+        is_immediate = self._is_told_to_stop and self._limits.stop == "immediate"
+        if not (is_immediate and self._in_hand):
+            sentences.draining(name, self._in_hand, timeout, self.exit_code)
+        if self._phase is Phase.STARTING:
+            self._call_main_thread()
+        elif is_immediate:
+            self._interrupt(f"{name}, and the option stop is immediate")
+
+    def _renew(self, reason: str, timeout: float) -> None:
+        self.exit_code = EXIT_RECYCLED
+        self._start_draining(reason, timeout)
 
     def _interrupt(self, why: str) -> None:
         grace = self._limits.interrupt_grace
         self._rung, self.is_interrupted = Rung.INTERRUPTED, True
         self._deadline = time.monotonic() + grace
         _end_hard_in(grace + LAST_CALL)
+        self._tell_state("interrupted")
+        in_hand = self._in_hand
         self._call_main_thread()
-        if self._phase is Phase.JOB:
-            logger.warning(
-                "Interrupting the job in hand (%s): it has %g s to clean up and will run again "
-                "elsewhere.",
-                why,
-                grace,
-                extra={"action": "worker_interrupted", "reason": why},
-            )
+        if self._crew is not None:
+            self._crew.interrupt()
+        if in_hand:
+            sentences.interrupting(why, in_hand, grace)
 
     def _call_once_more(self) -> None:
         self._call_main_thread()
-        logger.error(
-            "The interrupted job did not end within %g s: interrupting it again; in %g s the "
-            "process ends hard, without its shutdown hooks.",
-            self._limits.interrupt_grace,
-            LAST_CALL,
-            extra={"action": "worker_stuck"},
-        )
+        if self._crew is not None:
+            self._crew.interrupt()
+        sentences.stuck(self._limits.interrupt_grace, LAST_CALL)
+
+    @property
+    def _in_hand(self) -> int:
+        if self._crew is not None:
+            return self._crew.in_hand
+        return 1 if self._phase is Phase.JOB else 0
 
     def _tell(self, limit: SoftLimit) -> None:
         self._limit_called_at = time.monotonic()
         _signal_main_thread()
         if limit is not self._told_limit:
             self._told_limit = limit
-            logger.warning(
-                "The job in hand has reached its soft time limit of %g s",
-                limit.seconds,
-                extra={"action": "soft_time_limit", "seconds": limit.seconds},
-            )
+            sentences.soft_limit_reached(limit.seconds)
 
     def _call_main_thread(self) -> None:
         self._is_called = self._phase is not Phase.IDLE
@@ -311,6 +372,17 @@ class _Inside:
     def __exit__(self, kind: type | None, error: object, trace: TracebackType | None) -> None:
         self._ladder._phase = Phase.IDLE
         self._ladder._handlers.reclaim()
+
+
+#: What each signal does.
+_HANDLED: Mapping[int, Callable[[StopLadder, str], None]] = {
+    signal.SIGTERM: StopLadder._handle_stop,
+    signal.SIGINT: StopLadder._handle_stop,
+    signal.SIGHUP: StopLadder._handle_hangup,
+    signal.SIGTSTP: StopLadder._handle_quiet,
+    signal.SIGCONT: StopLadder._handle_resume,
+    signal.SIGUSR1: StopLadder._handle_report,
+}
 
 
 def _signal_main_thread() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gearfleet.worker.lifecycle import Limits
+from gearfleet.worker.rungs import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,14 +86,16 @@ def serve(
     selected = hooks.select(module.module, settings.hooks)
     worker = TaskWorker(settings, client_id(program), prefetch=options.prefetch)
     with (
-        StopLadder(options.limits, drain=worker.shutdown) as ladder,
+        StopLadder(
+            options.limits, drain=worker.shutdown, quiet=worker.quiet, resume=worker.resume
+        ) as ladder,
         equipped(worker, info.tasks, settings, hooks=selected, ladder=ladder) as executor,
     ):
         try:
             _work(info, worker, selected, ladder)
         finally:
             _shut_down(executor, selected, ladder)
-    return 0
+        return ladder.exit_code
 
 
 def choose_queues(module: WorkerModule, queues: Iterable[str]) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
-"""The stop signals of a process that is, or is about to be, a worker.
+"""The signals of a process that is, or is about to be, a worker.
 
-Before there is a ladder, `stoppable` lets them end the process. While there is
-one, `Handlers` has them, and gets them back from code of the user that took
-them. A forked child has those that were there before.
+Before there is a ladder, `stoppable` lets those that stop end the process, and
+keeps the others for later. While there is one, `Handlers` has them, and gets them
+back from code of the user that took them. A forked child has those that were
+there before.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: What else the ladder is told of: renew, quiet, resume, report.
+OTHER_SIGNALS = (signal.SIGHUP, signal.SIGTSTP, signal.SIGCONT, signal.SIGUSR1)
 INTERRUPT = signal.SIGURG
 
-#: Stop signals that came before there was a ladder.
-_heard_early: set[int] = set()
+#: Signals that came before there was a ladder, in their order.
+_heard_early: list[int] = []
 
 
 class Handlers:
@@ -39,11 +43,12 @@ class Handlers:
     def __init__(
         self, writer: socket.socket, interrupt: Callable[[int, FrameType | None], None]
     ) -> None:
-        """Send each stop signal to `writer` as a byte; call `interrupt` for SIGURG."""
+        """Send each signal to `writer` as a byte; call `interrupt` for SIGURG."""
         self._writer = writer
         self._fd = writer.fileno()
         self._previous_fd = signal.set_wakeup_fd(self._fd, warn_on_full_buffer=False)
-        handlers: dict[signal.Signals, Any] = dict.fromkeys(STOP_SIGNALS, _note)
+        self._watched = _watched()
+        handlers: dict[signal.Signals, Any] = dict.fromkeys(self._watched, _note)
         handlers[INTERRUPT] = interrupt
         self._previous = {number: signal.signal(number, func) for number, func in handlers.items()}
         Handlers.active = self
@@ -60,12 +65,12 @@ class Handlers:
         signal.set_wakeup_fd(self._previous_fd)
 
     def reclaim(self) -> None:
-        """Take the stop signals back from code of the user that left them to others.
+        """Take the signals back from code of the user that left them to others.
 
         An event loop that had SIGTERM leaves it to the system, which would end
         the worker in its next job.
         """
-        for number in STOP_SIGNALS:
+        for number in self._watched:
             if getsignal(number) is not _note:
                 signal.signal(number, _note)
                 logger.warning(
@@ -78,6 +83,12 @@ class Handlers:
         """Tell the ladder of a signal, if a library took the descriptor that would have."""
         if signal.set_wakeup_fd(self._fd, warn_on_full_buffer=False) != self._fd:
             self._writer.send(bytes([number]))
+
+
+def _watched() -> tuple[signal.Signals, ...]:
+    """Return the signals to listen to: not SIGHUP, where nohup said that it changes nothing."""
+    hushed = {signal.SIGHUP} if getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
+    return tuple(number for number in (*STOP_SIGNALS, *OTHER_SIGNALS) if number not in hushed)
 
 
 def _note(number: int, _frame: FrameType | None) -> None:
@@ -98,7 +109,8 @@ class _Fork(threading.local):
 
     def before(self) -> None:
         if Handlers.active is not None:
-            self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+            signals = (*STOP_SIGNALS, *OTHER_SIGNALS)
+            self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 
     def in_parent(self) -> None:
         if self.mask is not None:
@@ -126,8 +138,11 @@ def stoppable() -> Iterator[None]:
     """Let TERM and INT end the process with exit code 0, until a `StopLadder` takes over.
 
     For the time in which worker modules are imported: there is nothing to drain yet.
+    The ladder is told of the other signals when it comes; SIGUSR1 shows the stacks at once.
     """
-    previous = {number: signal.signal(number, _stop) for number in STOP_SIGNALS}
+    handlers: dict[signal.Signals, Any] = dict.fromkeys(_watched(), _remember)
+    handlers |= {**dict.fromkeys(STOP_SIGNALS, _stop), signal.SIGUSR1: _show}
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     except _Stop:
@@ -139,5 +154,14 @@ def stoppable() -> Iterator[None]:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    _heard_early.add(number)
+    _heard_early.append(number)
     raise _Stop
+
+
+def _remember(number: int, _frame: FrameType | None) -> None:
+    _heard_early.append(number)
+
+
+def _show(_number: int, _frame: FrameType | None) -> None:
+    logger.info("Starting: importing the worker module", extra={"action": "worker_state"})
+    faulthandler.dump_traceback(file=2)

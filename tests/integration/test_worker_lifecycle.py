@@ -19,7 +19,8 @@ from gearfleet.errors import JobInterrupted
 from gearfleet.worker import signals
 from gearfleet.worker.executor import Executor
 from gearfleet.worker.hooks import Hooks
-from gearfleet.worker.lifecycle import Limits, StopLadder
+from gearfleet.worker.lifecycle import StopLadder
+from gearfleet.worker.rungs import Limits
 from tests.support.waiting import DEADLINE, wait_for
 
 if TYPE_CHECKING:

@@ -39,7 +39,8 @@ class Project:
         self.env = {
             **os.environ,
             "GEARFLEET_CONFIG": str(settings),
-            "PYTHONPATH": str(HERE),
+            # Another gearfleet that stands in PYTHONPATH is measured instead.
+            "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
         }
         self._python = [*cpu, sys.executable]
 

@@ -214,8 +214,10 @@ def line(tool: Tool, rates: Rates, ours: Rates) -> str:
     cells = [tool.name, tool.setup]
     for theirs, of_us in zip(rates, ours, strict=True):
         failed = sum(not rate for rate in theirs)
-        pairs = [(us, rate) for us, rate in zip(of_us, theirs, strict=True) if rate]
-        cells.append(spread([rate for _, rate in pairs]) + f" ({failed} failed)" * bool(failed))
+        pairs = [(us, rate) for us, rate in zip(of_us, theirs, strict=True) if us and rate]
+        cells.append(
+            spread([rate for rate in theirs if rate]) + f" ({failed} failed)" * bool(failed)
+        )
         cells.append(f"{ratio(*zip(*pairs, strict=True)):.1f}" if pairs else "-")
     return row(cells)
 

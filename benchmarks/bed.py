@@ -64,6 +64,7 @@ def drain(command: Sequence[str], folder: Path, env: Mapping[str, str], count: i
         process = subprocess.Popen(
             command,
             env={**env, ticks.FOLDER: str(counted)},
+            cwd=folder,
             stdout=output,
             stderr=output,
             start_new_session=True,

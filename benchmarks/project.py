@@ -40,7 +40,7 @@ class Project:
             **os.environ,
             "GEARFLEET_CONFIG": str(settings),
             # Another gearfleet that stands in PYTHONPATH is measured instead.
-            "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
         }
         self._python = [*cpu, sys.executable]
 

@@ -3,8 +3,8 @@
     make bench-peers
     python benchmarks/side_by_side.py [--rounds 3] [--scale 1.0] [--peers PYTHON] [TOOL ...]
 
-Each tool has the fastest set-up that loses no task, and the same task: one text
-of 100 characters, a function that counts. Jobs are submitted one at a time, with
+Each tool has the fastest set-up that was found for one worker, and the same task: one
+text of 100 characters, a function that counts. Jobs are submitted one at a time, with
 no worker running; then a worker runs them all, timed from the first to the last.
 Nothing is pinned, because some tools need several processes for one worker.
 Neither gearmand nor Redis persists anything, and no results are kept.

@@ -1,16 +1,69 @@
-"""Logs of a long-running command, for the file that supervisord keeps."""
+"""The options by which a worker's log is steered."""
 
 from __future__ import annotations
 
-import logging
+import os
+from typing import TYPE_CHECKING
 
-FORMAT = "%(asctime)s %(levelname)-7s [%(process)d] %(message)s"
+from gearfleet.config import options
+from gearfleet.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from gearfleet.worker.logs import LogOptions
 
 
-def log_to_stderr(verbosity: int = 0) -> None:
-    """Log an operator's day to stderr; with ``-v`` also each job, with ``-vv`` each frame."""
-    level = logging.DEBUG if verbosity else logging.INFO
-    logging.basicConfig(format=FORMAT, level=logging.WARNING)
-    logging.getLogger("gearfleet").setLevel(level)
-    if verbosity < 2:
-        logging.getLogger("gearfleet.gearman").setLevel(logging.INFO)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a worker's log to `parser`."""
+    parser.add_argument(
+        "-l",
+        "--loglevel",
+        type=_level,
+        default=os.environ.get("GEARFLEET_LOGLEVEL"),
+        metavar="LEVEL",
+        help=f"log from here on: {', '.join(options.LEVELS)} [GEARFLEET_LOGLEVEL] (default INFO)",
+    )
+    parser.add_argument(
+        "-f",
+        "--logfile",
+        default=os.environ.get("GEARFLEET_LOGFILE"),
+        metavar="FILE",
+        help="log to FILE, which may be rotated [GEARFLEET_LOGFILE] (default: stderr)",
+    )
+    parser.add_argument(
+        "--log-format",
+        type=_format,
+        default=os.environ.get("GEARFLEET_LOG_FORMAT"),
+        metavar="human|json",
+        help="how a line looks [GEARFLEET_LOG_FORMAT] (default human)",
+    )
+
+
+def _level(text: str) -> str:
+    try:
+        return options.level(text)
+    except options.BadValue as expected:
+        raise UsageError(f"--loglevel or GEARFLEET_LOGLEVEL is '{text}'; give {expected}") from None
+
+
+def _format(text: str) -> str:
+    try:
+        return options.log_format(text)
+    except options.BadValue as expected:
+        raise UsageError(
+            f"--log-format or GEARFLEET_LOG_FORMAT is '{text}'; give {expected}"
+        ) from None
+
+
+def log_options(args: argparse.Namespace, verbosity: int) -> LogOptions:
+    """Return what `args` say of the log."""
+    from gearfleet.worker.logs import LogOptions
+
+    return LogOptions(
+        level=args.loglevel or "",
+        file=args.logfile or "",
+        format=args.log_format or "",
+        verbosity=verbosity,
+        program=os.environ.get("GEARFLEET_PROGRAM", args.worker_name),
+    )

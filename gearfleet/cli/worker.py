@@ -6,6 +6,7 @@ import gc
 import os
 from typing import TYPE_CHECKING
 
+from gearfleet.cli import logs
 from gearfleet.config import DEFAULTS, options
 from gearfleet.errors import UsageError
 
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar=metavar,
             help=f"{help_text} [{variable}] (default %(default)s)",
         )
+    logs.add_arguments(parser)
 
 
 def _seconds(source: str) -> Callable[[str], float]:
@@ -82,17 +84,17 @@ def _count(source: str) -> Callable[[str], int]:
 
 def work(args: argparse.Namespace, output: Output) -> int:
     """Serve the tasks of one worker module; return the worker's exit code."""
-    from gearfleet.cli.logs import log_to_stderr
     from gearfleet.cli.project import load_project
     from gearfleet.tasks import apps_of, load_worker
     from gearfleet.worker.ending import end_within
+    from gearfleet.worker.logs import logging_as
     from gearfleet.worker.signals import stoppable
 
-    log_to_stderr(output.verbosity)
-    with stoppable():
+    with logging_as(logs.log_options(args, output.verbosity)) as settle, stoppable():
         project = load_project(args)
         apps = project.apps or apps_of([args.app_name])
         module = load_worker(apps, args.app_name, args.worker_name)
+        settle()
         code = serve_module(module, project.settings, args)
     end_within(args.hook_timeout)
     return code

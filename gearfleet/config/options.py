@@ -29,6 +29,9 @@ Value = bool | int | float | str | tuple[str, ...] | Mapping[str, str]
 #: Characters that a secret has at least: who takes 128 bits of chance in hexadecimal has 32.
 MIN_SECRET = 16
 
+#: The levels of a log, from nearly nothing to everything.
+LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET")
+
 
 class BadValue(ValueError):
     """What a value should have been; the caller adds where it stands."""
@@ -133,6 +136,18 @@ def stop_signal(value: object) -> str:
     return str(value)
 
 
+def level(value: object) -> str:
+    if not isinstance(value, str) or value.upper() not in LEVELS:
+        raise BadValue(f"one of {', '.join(LEVELS)}, in any case")
+    return value.upper()
+
+
+def log_format(value: object) -> str:
+    if value not in ("human", "json"):
+        raise BadValue('"human" or "json"')
+    return str(value)
+
+
 def send_failure(value: object) -> str:
     if value not in ("raise", "run"):
         raise BadValue('"raise" or "run"')
@@ -202,6 +217,8 @@ OWN: tuple[Option, ...] = (
     Option("interrupt_grace", seconds, "how long an interrupted task may clean up", 5),
     Option("hook_timeout", seconds, "how long the shutdown hooks may take together", 10),
     Option("prefetch", positive, "how many jobs may be in a worker, the running one included", 1),
+    Option("loglevel", level, "what is logged; default: as the project says, else INFO"),
+    Option("log_format", log_format, 'how a line looks, "human" or "json"; default: human'),
 )
 
 #: Supervisor's options of a program, as far as gearfleet does not derive them.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The steps of the stop ladder (DESIGN.md, "Kill budget"), each also an option of the worker.
 LADDER = ("drain_timeout", "interrupt_grace", "hook_timeout")
 #: What the command says where it is not the default.
-_WORKER_OPTIONS = (*LADDER, "prefetch")
+_WORKER_OPTIONS = (*LADDER, "loglevel", "log_format", "prefetch")
 #: Seconds between the latest exit of a worker and Supervisor's SIGKILL.
 KILL_MARGIN = 5
 
@@ -138,11 +138,11 @@ def _program(context: _Context, slot: Slot, options: Resolved, prefix: str) -> P
 
 
 def _command(context: _Context, slot: Slot, options: Resolved) -> tuple[str, ...]:
-    changed = [name for name in _WORKER_OPTIONS if options.get(name) != DEFAULTS[name]]
+    changed = [name for name in _WORKER_OPTIONS if options.get(name) != DEFAULTS.get(name)]
     return (
         *(options.get("executable") or context.executable),
         *("worker", "-a", slot.module.app.name, "-n", slot.module.worker, "-q", slot.queue),
-        *(part for name in changed for part in (_flag(name), _number(options.get(name)))),
+        *(part for name in changed for part in (_flag(name), _word(options.get(name)))),
     )
 
 
@@ -150,7 +150,9 @@ def _flag(option: str) -> str:
     return "--" + option.replace("_", "-")
 
 
-def _number(value: float) -> str:
+def _word(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
     return str(int(value)) if value == int(value) else repr(value)
 
 

@@ -120,9 +120,9 @@ job_in_hand: ContextVar[tuple[Facts, Any, Updates | None] | None] = ContextVar(
 
 
 @contextmanager
-def unheard(job: Facts) -> Iterator[None]:
+def unheard(job: Facts, assignment: Any = None) -> Iterator[None]:
     """Let `current_job` return `job` inside the block; nobody hears what it says."""
-    before = job_in_hand.set((job, None, None))
+    before = job_in_hand.set((job, assignment, None))
     try:
         yield
     finally:

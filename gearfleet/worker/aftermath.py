@@ -170,7 +170,7 @@ class Aftermath:
                 "Job %s cannot be followed by %s: its chain ends here",
                 record.id,
                 call.name,
-                extra={"action": "chain_broken", "job": record.id},
+                extra={"action": "chain_broken", "job_id": record.id},
             )
             return
         logger.debug(
@@ -178,7 +178,7 @@ class Aftermath:
             record.id,
             call.options.id,
             call.name,
-            extra={"action": "chain_step", "job": record.id, "next": call.options.id},
+            extra={"action": "chain_step", "job_id": record.id, "next": call.options.id},
         )
 
     def _has_ended(self, job: str) -> bool:
@@ -212,7 +212,7 @@ class Aftermath:
                 "Job %s is a part of %s, which is lost: the setting results is 'none'",
                 record.id,
                 share.whole,
-                extra={"action": "part_lost", "job": record.id},
+                extra={"action": "part_lost", "job_id": record.id},
             )
             return
         if not record.is_success:
@@ -288,7 +288,7 @@ def run_hooks(record: TaskRecord, hooks: Iterable[Callback | None]) -> None:
                 hook,
                 record.id,
                 type(error).__name__,
-                extra={"action": "hook_failed", "job": record.id},
+                extra={"action": "hook_failed", "job_id": record.id},
             )
 
 

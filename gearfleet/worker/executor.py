@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
-from gearfleet.tasks.current import job_in_hand
+from gearfleet.tasks.current import job_in_hand, unheard
 from gearfleet.tasks.failure import describe
 from gearfleet.tasks.naming import later_function
 from gearfleet.tasks.packing import Packing
@@ -136,9 +136,10 @@ class Executor:
             else:
                 self.failed += 1
         if isinstance(outcome, Failed):
-            if self._is_tried_again(job, outcome, started, assignment):
-                return outcome
-            _log_failure(assignment, outcome)
+            with unheard(job, assignment):  # so that the log says of which job it speaks
+                if self._is_tried_again(job, outcome, started, assignment):
+                    return outcome
+                _log_failure(assignment, outcome)
             job, has_arguments = self._as_it_came(job, assignment)
         if self._aftermath is not None:
             server = _server(assignment)

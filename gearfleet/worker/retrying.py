@@ -134,7 +134,7 @@ class Retries:
                 "action": "job_retried",
                 "handle": job.handle,
                 "function": job.function,
-                "attempt": attempt,
+                "next_attempt": attempt,
                 "delay": delay,
             },
         )

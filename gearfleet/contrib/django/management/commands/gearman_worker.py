@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gearfleet.cli import worker
-from gearfleet.cli.logs import log_to_stderr
+from gearfleet.cli import logs, worker
 from gearfleet.cli.project import load_project
 from gearfleet.contrib.django.management.verbs import VerbCommand
 from gearfleet.tasks import load_worker
 from gearfleet.worker.ending import end_within
+from gearfleet.worker.logs import logging_as
 from gearfleet.worker.process import choose_queues
 from gearfleet.worker.signals import stoppable
 
@@ -35,11 +35,11 @@ class Command(VerbCommand):
 
 def work(args: Namespace, output: Output) -> int:
     """Serve one worker module, telling its queues and tasks before and its end after."""
-    log_to_stderr(output.verbosity)
-    with stoppable():
+    with logging_as(logs.log_options(args, output.verbosity)) as settle, stoppable():
         project = load_project(args)
         module = load_worker(project.apps, args.app_name, args.worker_name)
         choose_queues(module, args.queue_name)  # nothing is launched in a queue that is not there
+        settle()
         output.text(announcement(module, args.queue_name))
         code = worker.serve_module(module, project.settings, args)
     output.text(f"{args.worker_name} get interrupted, exiting...\n")

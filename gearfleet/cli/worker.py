@@ -49,11 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--interrupt-grace", "S", _seconds, "seconds that an interrupted task may clean up"),
         ("--hook-timeout", "S", _seconds, "seconds that the shutdown hooks may take together"),
         ("--prefetch", "N", _count, "jobs that may be here at a time, the running one included"),
+        ("--concurrency", "N", _count, "jobs that run at a time, in threads and on an event loop"),
     ):
         name = flag.removeprefix("--").replace("-", "_")
+        aliases = ["--threads"] if name == "concurrency" else []
         variable = f"GEARFLEET_{name.upper()}"
         parser.add_argument(
             flag,
+            *aliases,
+            dest=name,
             type=check(f"{flag} or {variable}"),
             default=os.environ.get(variable, DEFAULTS[name]),
             metavar=metavar,
@@ -129,4 +133,5 @@ def options_of(args: argparse.Namespace) -> WorkerOptions:
             hook_timeout=args.hook_timeout,
         ),
         prefetch=args.prefetch,
+        concurrency=args.concurrency,
     )

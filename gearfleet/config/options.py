@@ -216,6 +216,7 @@ OWN: tuple[Option, ...] = (
     Option("drain_timeout", seconds, "how long a stopping worker may finish its job", 60),
     Option("interrupt_grace", seconds, "how long an interrupted task may clean up", 5),
     Option("hook_timeout", seconds, "how long the shutdown hooks may take together", 10),
+    Option("concurrency", positive, "how many jobs run at a time in each process", 1),
     Option("prefetch", positive, "how many jobs may be in a worker, the running one included", 1),
     Option("loglevel", level, "what is logged; default: as the project says, else INFO"),
     Option("log_format", log_format, 'how a line looks, "human" or "json"; default: human'),

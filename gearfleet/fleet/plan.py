@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The steps of the stop ladder (DESIGN.md, "Kill budget"), each also an option of the worker.
 LADDER = ("drain_timeout", "interrupt_grace", "hook_timeout")
 #: What the command says where it is not the default.
-_WORKER_OPTIONS = (*LADDER, "loglevel", "log_format", "prefetch")
+_WORKER_OPTIONS = (*LADDER, "loglevel", "log_format", "prefetch", "concurrency")
 #: Seconds between the latest exit of a worker and Supervisor's SIGKILL.
 KILL_MARGIN = 5
 

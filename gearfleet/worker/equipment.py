@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from gearfleet.config import Settings
     from gearfleet.gearman.jobs import GearmanJob
     from gearfleet.tasks import Task
-    from gearfleet.worker.executor import Ladder
+    from gearfleet.worker.event_loop import Loop
+    from gearfleet.worker.executor import HeldUpdates, Ladder
     from gearfleet.worker.hooks import Hooks
 
 logger = logging.getLogger(__name__)
@@ -45,8 +46,13 @@ def equipped(
     *,
     hooks: Hooks,
     ladder: Ladder,
+    updates: HeldUpdates | None = None,
+    loop: Loop | None = None,
 ) -> Iterator[Executor]:
     """Let `worker` run the jobs of `tasks`, given by their functions, until the block ends.
+
+    `updates` sends what jobs say, and `loop` runs coroutines, where they are not run
+    one after the other.
 
     Raises:
         ConfigError: a task needs a key that the settings do not have.
@@ -59,7 +65,7 @@ def equipped(
     with ExitStack() as closing:
         followers = Followers(settings)
         closing.callback(followers.close)
-        updates = Updates(worker)
+        updates = updates or Updates(worker)
         closing.callback(updates.close)
         aftermath = Aftermath(open_store(settings), submit=followers)
         retries = Retries(settings, aftermath.recorder)
@@ -73,6 +79,7 @@ def equipped(
             retries=retries,
             packing=packing,
             updates=updates,
+            loop=loop,
         )
         worker.answer_with(executor.execute, served)
         yield executor
@@ -105,15 +112,19 @@ class TaskWorker(GearmanWorker):
         try:
             outcome = self._execute(current_job)
         except GearfleetError as error:
-            self._give_back(current_job, error)
+            self.give_back(current_job, error)
             return False
+        return self.answer(current_job, outcome)
+
+    def answer(self, job: GearmanJob, outcome: Outcome) -> bool:
+        """Send the final packet of a job; return whether it was a success."""
         if isinstance(outcome, Completed):
-            return self.on_job_complete(current_job, outcome.data)
-        self._tell_failure(current_job, outcome)
+            return self.on_job_complete(job, outcome.data)
+        self._tell_failure(job, outcome)
         return False
 
     @staticmethod
-    def _give_back(job: GearmanJob, error: GearfleetError) -> None:
+    def give_back(job: GearmanJob, error: GearfleetError) -> None:
         """Close the connection, so that the job server gives the job out again."""
         logger.error(
             "Job %s of %s runs again, because what became of it cannot be kept: %s",

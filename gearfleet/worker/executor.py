@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
-from gearfleet.tasks.current import job_in_hand, unheard
+from gearfleet.tasks.current import Updates, job_in_hand, unheard
 from gearfleet.tasks.failure import describe
 from gearfleet.tasks.naming import later_function
 from gearfleet.tasks.packing import Packing
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from gearfleet.worker.event_loop import Loop
     from gearfleet.worker.retrying import Retries
     from gearfleet.worker.soft_limit import SoftLimit
-    from gearfleet.worker.updates import Updates
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +66,14 @@ class Ladder(Protocol):
     def limit(self, seconds: float) -> SoftLimit: ...
 
 
+class HeldUpdates(Updates, Protocol):
+    """Sends what jobs say, while they are in hand."""
+
+    def begin(self, assignment: object, /) -> None: ...
+    def end(self, assignment: object, /) -> None: ...
+    def close(self) -> None: ...
+
+
 class Executor:
     """Runs the jobs of one worker, one at a time.
 
@@ -85,7 +92,7 @@ class Executor:
         aftermath: Aftermath | None = None,
         retries: Retries | None = None,
         packing: Packing | None = None,
-        updates: Updates | None = None,
+        updates: HeldUpdates | None = None,
         loop: Loop | None = None,
     ) -> None:
         """Serve `tasks`, by the functions that the job server knows them by.

@@ -14,7 +14,9 @@ class WorkerOptions:
     Attributes:
         limits: of the steps of stopping.
         prefetch: how many jobs may be here, the running one included.
+        concurrency: how many jobs run at a time.
     """
 
     limits: Limits = field(default_factory=Limits)
     prefetch: int = 1
+    concurrency: int = 1

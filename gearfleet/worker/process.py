@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import socket
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,12 @@ from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
 from gearfleet.tasks.naming import function_name
 from gearfleet.worker import hooks
 from gearfleet.worker.equipment import TaskWorker, equipped
+from gearfleet.worker.event_loop import SharedLoop
 from gearfleet.worker.lifecycle import StopLadder
 from gearfleet.worker.options import WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from gearfleet.config import Settings
@@ -84,18 +86,65 @@ def serve(
         tasks=tasks_by_function((t for t in module.tasks if t.queue in chosen), settings.prefix),
     )
     selected = hooks.select(module.module, settings.hooks)
-    worker = TaskWorker(settings, client_id(program), prefetch=options.prefetch)
+    staffed = _alone if options.concurrency == 1 else _with_crew
+    with staffed(info, settings, options, selected) as (worker, ladder, executor):
+        try:
+            _work(info, worker, selected, ladder)
+        finally:
+            _shut_down(executor, selected, ladder)
+        return ladder.exit_code
+
+
+@contextmanager
+def _alone(
+    info: WorkerInfo, settings: Settings, options: WorkerOptions, selected: hooks.Hooks
+) -> Iterator[tuple[TaskWorker, StopLadder, Executor]]:
+    """Run the jobs in the main thread, one at a time."""
+    worker = TaskWorker(settings, client_id(info.program), prefetch=options.prefetch)
     with (
         StopLadder(
             options.limits, drain=worker.shutdown, quiet=worker.quiet, resume=worker.resume
         ) as ladder,
         equipped(worker, info.tasks, settings, hooks=selected, ladder=ladder) as executor,
     ):
-        try:
-            _work(info, worker, selected, ladder)
-        finally:
-            _shut_down(executor, selected, ladder)
-        return ladder.exit_code
+        yield worker, ladder, executor
+
+
+@contextmanager
+def _with_crew(
+    info: WorkerInfo, settings: Settings, options: WorkerOptions, selected: hooks.Hooks
+) -> Iterator[tuple[TaskWorker, StopLadder, Executor]]:
+    """Run the jobs in threads, and their coroutines on one event loop."""
+    from gearfleet.worker.crew import CrewUpdates, CrewWorker
+    from gearfleet.worker.crew_ladder import CrewLadder
+
+    worker = CrewWorker(
+        settings,
+        client_id(info.program),
+        size=options.concurrency,
+        prefetch=options.prefetch,
+    )
+    loop = SharedLoop()
+    crew = CrewLadder(worker.crew, loop)
+    with (
+        StopLadder(
+            options.limits,
+            drain=worker.shutdown,
+            quiet=worker.quiet,
+            resume=worker.resume,
+            crew=crew,
+        ) as ladder,
+        equipped(
+            worker,
+            info.tasks,
+            settings,
+            hooks=selected,
+            ladder=crew,
+            updates=CrewUpdates(worker),
+            loop=loop,
+        ) as executor,
+    ):
+        yield worker, ladder, executor
 
 
 def choose_queues(module: WorkerModule, queues: Iterable[str]) -> tuple[str, ...]:

@@ -68,6 +68,13 @@ class SoftLimit:
         elif not is_in(frame, "gearfleet.worker"):
             raise self.told(SoftTimeLimitExceeded)
 
+    def tell_coroutine(self) -> bool:
+        """Tell the coroutine, from another thread; return False if there is none."""
+        if self._supervised is None:
+            return False
+        self._supervised.exceed(None)
+        return True
+
     def told(self, kind: type[SoftTimeLimitExceeded]) -> SoftTimeLimitExceeded:
         """Return the exception that tells of the limit; no other follows."""
         self.due_at = inf

@@ -18,7 +18,7 @@ import re
 import socket
 import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.worker import procfs
@@ -53,9 +53,9 @@ END_AT = 1552
 HANDS_AT = 2048
 HAND_BYTES = 512
 
-#: How often a reader tries, and the seconds between: a writer may have to wait for its CPU in the
-#: middle of a job's begin. One that died there leaves counters that are never equal.
-_TRIES, _PAUSE = 50, 0.001
+#: How often a reader tries, and the seconds between: on a busy machine a writer may have to wait
+#: for its CPU in the middle of a job's begin.
+_TRIES, _PAUSE = 500, 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,10 @@ class About:
     def file_name(self) -> str:
         """Name of the board; no other worker ever has it, also if it is given the same pid."""
         return f"{re.sub(r'[^A-Za-z0-9_.-]', '-', self.program)[:100]}.{self.pid}.{self.ticks}"
+
+    def after(self, previous: str) -> About:
+        """Return the same, of which is known why the worker before it has ended."""
+        return replace(self, previous=previous)
 
     def packed(self, hands: int) -> bytes:
         """Return the part of a board that never changes."""
@@ -203,12 +207,13 @@ def _read(path: Path, board: mmap.mmap) -> BoardEntry | None:
     if about.is_of_this_boot and about.space != procfs.pid_space():
         return None
     state = STATES[board[STATE_AT]]
-    found = [_read_hand(board, HANDS_AT + number * HAND_BYTES) for number in range(hands)]
+    is_alive = state != "ended" and about.is_alive
+    tries = _TRIES if is_alive else 1  # one that died while it wrote leaves what is never whole
+    found = [_read_hand(board, HANDS_AT + number * HAND_BYTES, tries) for number in range(hands)]
     jobs = tuple(job for job, _ in found if job is not None)
     done, failed, given_back = map(sum, zip(*(counts for _, counts in found), strict=True))
     (rss,) = RSS.unpack_from(board, RSS_AT)
     ended, reason = END.unpack_from(board, END_AT)
-    is_alive = state != "ended" and about.is_alive
     return BoardEntry(
         path=path,
         about=about,
@@ -244,9 +249,11 @@ def _about(fields: list[Any]) -> About:
     )
 
 
-def _read_hand(board: mmap.mmap, at: int) -> tuple[JobInHand | None, tuple[int, int, int]]:
+def _read_hand(
+    board: mmap.mmap, at: int, tries: int
+) -> tuple[JobInHand | None, tuple[int, int, int]]:
     """Return the job in a hand, if there is one, and how many it has done, failed, given back."""
-    for _ in range(_TRIES):
+    for _ in range(tries):
         last = board[at + JOB.size]
         body = board[at + 1 : at + 1 + JOB.size]
         if board[at] == last:

@@ -2,7 +2,7 @@
 
     board = Scoreboard.open(run_dir, About(program="worker_bar"))
     board.state("idle")
-    hand = board.begin(function, handle, unique, started=time.time())
+    hand = board.begin("shop.resize", "H:web1:7", b"0f3e.1", started=time.time())
     hand.end(DONE)
     board.close("SIGTERM")
 
@@ -73,12 +73,13 @@ _pack_job = JOB.pack_into
 class Hand:
     """The place of one job on a board."""
 
-    __slots__ = ("_at", "_counts", "_free", "_last", "_map")
+    __slots__ = ("_at", "_counts", "_free", "_last", "_map", "number")
 
-    def __init__(self, mapped: mmap.mmap, at: int, free: list[Hand]) -> None:
-        """Write to `mapped` from `at` on; go to `free` when there is no job any more."""
+    def __init__(self, mapped: mmap.mmap, number: int, free: list[Hand]) -> None:
+        """Be the one with this number on `mapped`; go to `free` when there is no job any more."""
+        self.number = number
         self._map = mapped
-        self._at = at
+        self._at = HANDS_AT + number * HAND_BYTES
         self._last = 0
         self._counts = [0] * 5
         self._free = free
@@ -115,7 +116,7 @@ class Scoreboard:
         self._rss_due = 0.0
         self._functions: dict[str, bytes] = {}
         for number in reversed(range(hands)):
-            Hand(mapped, HANDS_AT + number * HAND_BYTES, self._free)
+            Hand(mapped, number, self._free)
 
     @classmethod
     def open(cls, run_dir: Path, about: About, *, hands: int = 1) -> Scoreboard:
@@ -155,7 +156,7 @@ class Scoreboard:
         self._measure()
 
     def begin(
-        self, function: str, handle: str, unique: str, *, started: float, deadline: float = 0.0
+        self, function: str, handle: str, unique: bytes, *, started: float, deadline: float = 0.0
     ) -> Hand:
         """Show a job, until `Hand.end`; there must be a hand for it.
 
@@ -174,7 +175,7 @@ class Scoreboard:
             self._rss_due = started + _RSS_EVERY
             self._measure()
         hand = self._free.pop()
-        hand.hold(name, handle, encoded(unique), started, deadline)
+        hand.hold(name, handle, unique, started, deadline)
         return hand
 
     def close(self, reason: str) -> None:

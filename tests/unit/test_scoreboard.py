@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gearfleet.worker import boards, procfs
+from gearfleet.worker.boards import encoded
 from gearfleet.worker.scoreboard import (
     DONE,
     FAILED,
@@ -53,7 +54,7 @@ def entry(run_dir: Path) -> BoardEntry:
 
 
 def begin(board: Scoreboard, unique: str = "u.1", **times: float):  # type: ignore[no-untyped-def]
-    return board.begin("shop.resize", "H:x:1", unique, **{"started": 5.5, **times})
+    return board.begin("shop.resize", "H:x:1", encoded(unique), **{"started": 5.5, **times})
 
 
 def test_board__says_who_the_worker_is(board: Scoreboard, tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_board__of_a_worker_with_several_hands(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["ü" * 300, "x" * 300, "a\udcffb"])
 def test_texts__of_any_length_and_kind(tmp_path: Path, text: str) -> None:
     board = Scoreboard.open(tmp_path, replace(ABOUT, program=text, module=text))
-    board.begin(text, "h" * 100, text, started=1.0)
+    board.begin(text, "h" * 100, encoded(text), started=1.0)
     found = entry(tmp_path)
     (job,) = found.jobs
     assert job.handle == "h" * 64
@@ -196,7 +197,8 @@ def test_boards__that_are_none_are_passed_over(tmp_path: Path, content: bytes) -
     assert read_boards(tmp_path / "missing") == []
 
 
-def test_half_written__is_no_job(board: Scoreboard, tmp_path: Path) -> None:
+def test_half_written__is_no_job_of_a_dead_worker(tmp_path: Path) -> None:
+    board = Scoreboard.open(tmp_path, replace(ABOUT, ticks=1))
     begin(board)
     board._map[boards.HANDS_AT] = 77
     assert entry(tmp_path).jobs == ()
@@ -208,7 +210,7 @@ from gearfleet.worker.scoreboard import DONE, About, Scoreboard
 board = Scoreboard.open(pathlib.Path(sys.argv[1]), About(program="p"))
 for number in itertools.count():
     name = str(number % 7) * 40
-    board.begin(name, name, name, started=float(number % 7)).end(DONE)
+    board.begin(name, name, name.encode(), started=float(number % 7)).end(DONE)
 """
 
 

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
@@ -273,7 +274,8 @@ class Executor:
     def _call_within(self, seconds: float, job: Job) -> Any:
         with self._ladder.limit(seconds) as limit:
             value = job.task.func(*job.args, **job.kwargs)
-            if inspect.iscoroutine(value):
+            # Not `inspect.iscoroutine`: in its frame the limit would take it for the task.
+            if isinstance(value, CoroutineType):
                 value = self._loop.run(limit.supervise(value))
             return value
 

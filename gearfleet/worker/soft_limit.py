@@ -27,6 +27,16 @@ class Supervised(Protocol):
     def exceed(self, frame: FrameType | None) -> None: ...
 
 
+class _NotYet:
+    """A coroutine that is not running: it is told when it is."""
+
+    def exceed(self, frame: FrameType | None) -> None:
+        """Let the ladder call again."""
+
+
+_NOT_YET = _NotYet()
+
+
 class SoftLimit:
     """The time of one job; enter it to start the clock.
 
@@ -54,6 +64,9 @@ class SoftLimit:
 
     def supervise(self, coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
         """Return a coroutine that does what `coroutine` does, and that is told of the limit."""
+        self._supervised = (
+            _NOT_YET  # from now on nothing is raised here, and not in what is imported
+        )
         from gearfleet.worker.coroutines import Limited  # asyncio is for those who use it
 
         self._supervised = limited = Limited(coroutine, self)

@@ -194,9 +194,11 @@ def test_limit__hits_nothing_but_its_task(
     """Jobs that end just when their time is over, and hooks that run just then."""
     lasts = [0.008 + 0.00005 * number for number in range(80)]
     ended = [run(project, task, seconds) for seconds in lasts]
-    assert all(end in (SOFT, seconds) for end, seconds in zip(ended, lasts, strict=True))
-    assert project.diary.count("looked around") == len(lasts)
+    pairs = zip(ended, lasts, strict=True)
+    assert [end for end, seconds in pairs if end not in (SOFT, seconds)] == []
     assert "Hook" not in worker.output()
+    # More often where a stalled job server gave a job out again.
+    assert project.diary.count("looked around") >= len(lasts), worker.output()
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
     assert "goodbye SIGTERM" in project.diary

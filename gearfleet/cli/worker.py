@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from gearfleet.cli import logs
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
     from gearfleet.cli.builder import Verbs
     from gearfleet.cli.output import Output
-    from gearfleet.config import Settings
+    from gearfleet.cli.project import Project
     from gearfleet.tasks import WorkerModule
     from gearfleet.worker.options import WorkerOptions
+    from gearfleet.worker.pool import Member
 
 DESCRIPTION = "run one worker until it is told to stop"
 
@@ -43,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="QUEUE",
         help="serve only the tasks of this queue; may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "-w",
+        "--processes",
+        type=_count("--processes or GEARFLEET_PROCESSES"),
+        default=os.environ.get("GEARFLEET_PROCESSES"),
+        metavar="N",
+        help="run a pool of N workers that share the imported code [GEARFLEET_PROCESSES]",
     )
     for flag, metavar, check, help_text in (
         ("--drain-timeout", "S", _seconds, "seconds that a stopping worker may finish its job"),
@@ -94,31 +104,65 @@ def work(args: argparse.Namespace, output: Output) -> int:
     from gearfleet.worker.logs import logging_as
     from gearfleet.worker.signals import stoppable
 
+    if leads_pool(args):
+        return lead_pool(args, output)
     with logging_as(logs.log_options(args, output.verbosity)) as settle, stoppable():
         project = load_project(args)
         apps = project.apps or apps_of([args.app_name])
         module = load_worker(apps, args.app_name, args.worker_name)
         settle()
-        code = serve_module(module, project.settings, args)
+        code = serve_module(module, project, args)
     end_within(args.hook_timeout)
     return code
 
 
-def serve_module(module: WorkerModule, settings: Settings, args: argparse.Namespace) -> int:
-    """Serve `module` as the options in `args` say; return the worker's exit code."""
-    from gearfleet.worker.process import serve
+def leads_pool(args: argparse.Namespace) -> bool:
+    """Return whether this process is to be the parent of a pool; its nursery is not."""
+    from gearfleet.worker.pool import nursery_of_this_process
+
+    return nursery_of_this_process() is None and args.processes is not None
+
+
+def lead_pool(args: argparse.Namespace, output: Output) -> int:
+    """Run a pool of workers, each with the options in `args`; return its exit code."""
+    from gearfleet.worker.logs import logging_as
+    from gearfleet.worker.pool import Pool
+
+    with logging_as(logs.log_options(args, output.verbosity)):
+        return Pool(args.processes, limits=options_of(args).limits).run()
+
+
+def serve_module(module: WorkerModule, project: Project, args: argparse.Namespace) -> int:
+    """Serve `module` as the options in `args` say; return the worker's exit code.
+
+    In the nursery of a pool only the forked workers return from this.
+    """
+    from gearfleet.worker.process import choose_queues, serve
 
     # What the imports made stays until the end. To look through it again and
-    # again would cost a big project 20 ms now and then, and 100 ms at the end.
+    # again would cost a big project 20 ms now and then, and 100 ms at the end;
+    # in a pool the marks of the search would give each worker a copy of its own.
     gc.collect()
     gc.freeze()
+    choose_queues(module, args.queue_name)  # one complaint, not one of each worker of a pool
     return serve(
         module,
         queues=args.queue_name,
-        settings=settings,
+        settings=project.settings,
         program=os.environ.get("GEARFLEET_PROGRAM", args.worker_name),
         options=options_of(args),
+        member=_raised(project),
     )
+
+
+def _raised(project: Project) -> Member | None:
+    """Return what this process is in its pool; None if it is in none."""
+    from gearfleet.worker.pool import nursery_of_this_process
+
+    nursery = nursery_of_this_process()
+    if nursery and project.django_settings:
+        import_module("gearfleet.contrib.django.project").before_fork()
+    return nursery.raise_workers() if nursery else None
 
 
 def options_of(args: argparse.Namespace) -> WorkerOptions:

@@ -57,6 +57,10 @@ class Registration(Protocol):
         """Hear what a job server complains of."""
         ...
 
+    def on_registered(self, server: Address) -> None:
+        """Hear that a job server knows the functions."""
+        ...
+
 
 class Link:
     """The connection of a worker to one job server, or the attempts to get one."""
@@ -311,6 +315,7 @@ class Link:
                 "functions": count,
             },
         )
+        self._registration.on_registered(self.address)
 
     def _report_loss(self, error: Exception, *, was_registered: bool, delay: float) -> None:
         """Say once that the job server is lost, once that it cannot be reached, and then no more."""

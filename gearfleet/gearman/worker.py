@@ -229,6 +229,9 @@ class GearmanWorker(JobUpdates):
         """Called when a job server has reported an error; it has been logged already."""
         return False
 
+    def on_registered(self, server: Address) -> None:
+        """Called each time that a job server has taken note of the functions."""
+
     def on_job_execute(self, current_job: GearmanJob) -> bool:
         """Run the callback of a job, and then one of the next two hooks."""
         callback, takes_worker = self._callback_of(current_job)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gearfleet.config import Settings
+    from gearfleet.gearman.addresses import Address
     from gearfleet.gearman.jobs import GearmanJob
     from gearfleet.tasks import Task
     from gearfleet.worker.event_loop import Loop
@@ -98,6 +99,12 @@ class TaskWorker(GearmanWorker):
             super().__init__(settings.servers_of_workers, client_id=name, prefetch=prefetch)
         except LocalProtocolError as error:
             raise ConfigError(f"Setting 'servers' of {settings.origin}: {error}") from error
+        #: Called each time that a job server has taken note of the functions.
+        self.after_registration: Callable[[], None] | None = None
+
+    def on_registered(self, server: Address) -> None:
+        if self.after_registration:
+            self.after_registration()
 
     def answer_with(
         self, execute: Callable[[GearmanJob], Outcome], functions: Iterable[str]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gearfleet.config import Settings
     from gearfleet.tasks import Task, WorkerModule
     from gearfleet.worker.executor import Executor
+    from gearfleet.worker.pool import Member
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def serve(
     settings: Settings,
     program: str,
     options: WorkerOptions | None = None,
+    member: Member | None = None,
 ) -> int:
     """Serve the tasks of `module` until told to stop; return the exit code of the process.
 
@@ -71,6 +73,7 @@ def serve(
         settings: of the project.
         program: that this process belongs to.
         options: how the process behaves.
+        member: of the pool that forked the process.
 
     Raises:
         UnknownName: the module has no task in one of the queues.
@@ -89,6 +92,9 @@ def serve(
     staffed = _alone if options.concurrency == 1 else _with_crew
     with staffed(info, settings, options, selected) as (worker, ladder, executor):
         try:
+            if member:
+                worker.after_registration = member.serving
+                member.up()
             _work(info, worker, selected, ladder)
         finally:
             _shut_down(executor, selected, ladder)

@@ -78,6 +78,15 @@ def setup() -> None:
         ) from error
 
 
+def before_fork() -> None:
+    """Close what the import has connected to; a connection must not have two processes."""
+    from django.core.cache import caches
+    from django.db import connections
+
+    connections.close_all()
+    caches.close_all()
+
+
 def django_settings() -> Settings:
     """Return gearfleet's settings of the Django project, which must be set up; see `read_django`."""
     from django.conf import settings

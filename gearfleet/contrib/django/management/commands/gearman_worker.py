@@ -35,13 +35,15 @@ class Command(VerbCommand):
 
 def work(args: Namespace, output: Output) -> int:
     """Serve one worker module, telling its queues and tasks before and its end after."""
+    if worker.leads_pool(args):
+        return worker.lead_pool(args, output)
     with logging_as(logs.log_options(args, output.verbosity)) as settle, stoppable():
         project = load_project(args)
         module = load_worker(project.apps, args.app_name, args.worker_name)
         choose_queues(module, args.queue_name)  # nothing is launched in a queue that is not there
         settle()
         output.text(announcement(module, args.queue_name))
-        code = worker.serve_module(module, project.settings, args)
+        code = worker.serve_module(module, project, args)
     output.text(f"{args.worker_name} get interrupted, exiting...\n")
     end_within(args.hook_timeout)
     return code

@@ -1,0 +1,16 @@
+"""A pool: one parent, and the workers that share the code which was imported once.
+
+    parent      imports no code of the user; keeps the slots filled, forwards signals
+      nursery   a fresh interpreter that imports the worker module, and forks on order
+      worker    forked by the nursery, and then a child of the parent; one for each slot
+
+The parent is a subreaper (prctl(2)): the nursery forks twice, so that a worker
+is the parent's own child from its first moment. The parent hears of the end of
+each worker from the kernel alone, and a nursery may die or be replaced without
+any of its workers noticing. That is why a pool needs Linux.
+"""
+
+from gearfleet.worker.pool.member import Member, nursery_of_this_process
+from gearfleet.worker.pool.parent import Pool
+
+__all__ = ["Member", "Pool", "nursery_of_this_process"]

@@ -1,0 +1,173 @@
+"""The nursery, and the workers that come out of it.
+
+A nursery is the same command as its pool, with the variable `VARIABLE`, which
+names what it inherited. It goes the way of a single worker until the worker
+module is imported; there `Nursery.raise_workers` keeps it, forking, and only its children
+go on, as workers. Not an option of the command: a program that calls
+gearfleet's `main` itself, with options of its own, would become a pool again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from functools import cache
+
+from gearfleet.worker.pool import wire
+from gearfleet.worker.pool.linux import end_with_parent
+from gearfleet.worker.signals import STOP_SIGNALS
+
+logger = logging.getLogger(__name__)
+
+#: The descriptors that a nursery inherits: its end of the pair, and the lifeline.
+VARIABLE = "GEARFLEET_NURSERY"
+
+
+class Member:
+    """A worker of a pool, and what it tells the parent."""
+
+    def __init__(self, end: socket.socket, lifeline: int, slot: int) -> None:
+        self.slot = slot
+        self._end = end
+        self._lifeline = lifeline
+
+    def born(self) -> None:
+        """Say who has the slot, and stop as after a SIGTERM when the parent is gone."""
+        self._tell("born", self.slot, os.getpid())
+        threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
+
+    def up(self) -> None:
+        """Say that this process takes its signals."""
+        self._tell("up", os.getpid())
+
+    def serving(self) -> None:
+        """Say that a job server knows this process."""
+        self._tell("serving", os.getpid())
+
+    def _tell(self, word: str, *numbers: int) -> None:
+        try:
+            wire.tell(self._end, word, *numbers)
+        except OSError:
+            pass  # the lifeline says the same, and does something about it
+
+    def _watch(self) -> None:
+        os.read(self._lifeline, 1)
+        logger.warning(
+            "The parent of the pool is gone: this worker stops",
+            extra={"action": "pool_lost", "slot": self.slot},
+        )
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Nursery:
+    """A process that has imported the worker module, and forks the workers."""
+
+    def __init__(self, end: socket.socket, lifeline: int) -> None:
+        self._end = end
+        self._lifeline = lifeline
+
+    def raise_workers(self) -> Member:
+        """Fork a worker for each order of the parent; return in the workers only.
+
+        Raises:
+            SystemExit: in the nursery, when the parent is gone.
+        """
+        _warn_of_threads()
+        self._say("imported")
+        while True:
+            message = wire.listen(self._end)
+            if message is None:
+                raise SystemExit(0)
+            (slot,) = message.numbers
+            if self._has_forked(slot):
+                member = Member(self._end, self._lifeline, slot)
+                member.born()
+                return member
+
+    def _has_forked(self, slot: int) -> bool:
+        """Return True in the new worker, and False here."""
+        try:
+            return _fork_twice()
+        except OSError as error:
+            self._say("unborn", slot, error.errno or 0)
+            return False
+
+    def _say(self, word: str, *numbers: int) -> None:
+        try:
+            wire.tell(self._end, word, *numbers)
+        except OSError:
+            raise SystemExit(0) from None
+
+
+@cache
+def nursery_of_this_process() -> Nursery | None:
+    """Return the nursery that a pool has started this process as; None if it is none.
+
+    Call it before the code of the user can see the variable, which is taken
+    away: no command that a task runs should believe itself to be a nursery.
+
+    Raises:
+        SystemExit: the pool is gone.
+    """
+    inherited = os.environ.pop(VARIABLE, "")
+    if not inherited:
+        return None
+    end, lifeline = map(int, inherited.split(","))
+    for descriptor in (end, lifeline):
+        os.set_inheritable(descriptor, False)
+    end_with_parent(signal.SIGTERM)
+    if select.select([lifeline], [], [], 0)[0]:
+        raise SystemExit(0)  # it was gone before we could ask for that
+    return Nursery(socket.socket(fileno=end), lifeline)
+
+
+def _fork_twice() -> bool:
+    """Return True in a process whose parent has ended, so that it is the subreaper's child.
+
+    Raises:
+        OSError: there is no room for another process.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # or each worker would say once more what the import has said
+    # Until the first fork has been waited for, a stop signal would leave it behind.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        return _is_grandchild()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _is_grandchild() -> bool:
+    child = os.fork()
+    if child == 0:
+        try:
+            is_between = os.fork() != 0
+        except OSError as error:
+            os._exit(error.errno or 1)
+        if is_between:
+            os._exit(0)
+        return True
+    try:
+        _, status = os.waitpid(child, 0)
+    except ChildProcessError:  # the user's code has the kernel reap for it
+        return False
+    if code := os.waitstatus_to_exitcode(status):
+        raise OSError(max(code, 0), os.strerror(max(code, 0)))
+    return False
+
+
+def _warn_of_threads() -> None:
+    names = [thread.name for thread in threading.enumerate()]
+    names.remove(threading.main_thread().name)
+    if names:
+        logger.warning(
+            "Importing started threads, which the workers will not have: %s; "
+            "start them in an on_start hook",
+            ", ".join(names),
+            extra={"action": "pool_threads", "threads": names},
+        )

@@ -1,0 +1,207 @@
+"""The nurseries as their parent sees them: the one that forks, and the one that takes its place."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+from gearfleet.worker.pool import wire
+from gearfleet.worker.pool.member import VARIABLE
+from gearfleet.worker.pool.slots import DELAYS, LIVED_WELL
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gearfleet.worker.pool.linux import Death
+    from gearfleet.worker.pool.wire import Message
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a nursery has to end; it has nothing in hand.
+PATIENCE = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class Nursery:
+    """A process that imports the worker module, and then forks a worker for each order.
+
+    Attributes:
+        pid: of the process.
+        end: of the pair of sockets; its workers write to the other one, also when it is gone.
+        generation: of the code that it imports.
+        started_at: on the parent's clock.
+        kill_at: when the parent's patience with it ends.
+    """
+
+    pid: int
+    end: socket.socket
+    generation: int
+    started_at: float
+    kill_at: float = inf
+
+    @classmethod
+    def start(
+        cls, command: Sequence[str], lifeline: int, *, generation: int, now: float
+    ) -> Nursery:
+        """Start `command` as a nursery; `lifeline` is what it reads from.
+
+        It gets a process group of its own, so that Ctrl-C reaches the parent
+        alone, and the workers hear of it once.
+
+        Raises:
+            OSError: there is no room for another process.
+        """
+        end, other = wire.pair()
+        try:
+            with other:
+                other.set_inheritable(True)
+                pid = os.posix_spawn(
+                    sys.executable,
+                    [*command],
+                    {**os.environ, VARIABLE: f"{other.fileno()},{lifeline}"},
+                    setpgroup=0,
+                    setsigmask=(),
+                )
+        except OSError:
+            end.close()
+            raise
+        return cls(pid, end, generation, now)
+
+    def order(self, slot: int) -> bool:
+        """Have a worker forked for a slot; False if nobody is there to do it."""
+        try:
+            wire.tell(self.end, "fork", slot)
+        except OSError:
+            return False
+        return True
+
+
+class Nurseries:
+    """All nurseries of a pool: two while the code is imported again, and those that end.
+
+    Attributes:
+        current: it forks the workers; None while there is none.
+        incoming: it imports the code, and then takes the place of `current`.
+        generation: of the newest code that was asked for.
+        due_at: when the next one starts, where there is none.
+    """
+
+    def __init__(self, command: Sequence[str], lifeline: int, clock: Callable[[], float]) -> None:
+        self.current: Nursery | None = None
+        self.incoming: Nursery | None = None
+        self.generation = 0
+        self.due_at = 0.0
+        self._command = command
+        self._lifeline = lifeline
+        self._clock = clock
+        self._living: dict[int, Nursery] = {}
+        self._open: list[Nursery] = []
+        self._failures = 0
+
+    def __iter__(self) -> Iterator[Nursery]:
+        """Iterate over the processes that live."""
+        return iter(tuple(self._living.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._living)
+
+    @property
+    def is_missing(self) -> bool:
+        return not (self.current or self.incoming)
+
+    @property
+    def ends(self) -> list[socket.socket]:
+        """What may have messages."""
+        return [nursery.end for nursery in self._open]
+
+    def start(self) -> None:
+        """Start a nursery that takes the place of the current one when it has imported the code."""
+        if self.incoming:
+            self.dismiss(self.incoming)
+        self.incoming = None
+        try:
+            nursery = Nursery.start(
+                self._command, self._lifeline, generation=self.generation, now=self._clock()
+            )
+        except OSError as error:
+            self._wait(f"it cannot be started: {error}")
+            return
+        self.incoming = self._living[nursery.pid] = nursery
+        self._open.append(nursery)
+
+    def heard(self) -> Iterator[tuple[Nursery, Message]]:
+        """Yield the messages that have come, each with the nursery whose process or child sent it."""
+        for nursery in tuple(self._open):
+            try:
+                for message in wire.heard(nursery.end):
+                    yield nursery, message
+            except EOFError:  # it is gone, and so are all of its workers
+                self._open.remove(nursery)
+                nursery.end.close()
+
+    def install(self) -> None:
+        """Let the incoming nursery be the current one."""
+        if self.current:
+            self.dismiss(self.current)
+        self.current, self.incoming = self.incoming, None
+
+    def dismiss(self, nursery: Nursery) -> None:
+        """Have a nursery end; its workers live on."""
+        if nursery.kill_at == inf:
+            nursery.kill_at = self._clock() + PATIENCE
+            os.kill(nursery.pid, signal.SIGTERM)
+
+    def dismiss_all(self) -> None:
+        """Have every nursery end, and start no other."""
+        self.current = self.incoming = None
+        for nursery in self:
+            self.dismiss(nursery)
+
+    def bury(self, death: Death) -> Nursery | None:
+        """Take note of a death; return the nursery if it was one."""
+        return self._living.pop(death.pid, None)
+
+    def give_up_incoming(self, death: Death) -> None:
+        """Go on with the current nursery."""
+        self.incoming = None
+        if self.current is None:
+            self._wait(death.cause)
+            return
+        self.generation = self.current.generation
+        logger.error(
+            "The new code cannot be imported (%s): the pool goes on with the old. "
+            "Mend it and send SIGHUP again.",
+            death.cause,
+            extra={"action": "pool_reload_failed", "code": death.code},
+        )
+
+    def lose_current(self, death: Death) -> None:
+        """Go on without a nursery, until there is another one."""
+        assert self.current is not None
+        if self._clock() - self.current.started_at >= LIVED_WELL:
+            self._failures = 0
+        self.current = None
+        if self.incoming is None:
+            self._wait(death.cause)
+
+    def _wait(self, why: str) -> None:
+        self._failures += 1
+        delay = DELAYS[min(self._failures, len(DELAYS)) - 1]
+        self.due_at = self._clock() + delay
+        logger.error(
+            "The nursery is gone (%s): the workers go on; a new one starts in %g s",
+            why,
+            delay,
+            extra={"action": "pool_nursery_lost", "reason": why, "delay": delay},
+        )
+
+
+def own_command() -> list[str]:
+    """Return the command that this process was started with."""
+    return [sys.executable, *sys.orig_argv[1:]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gearfleet.cli import logs
 from gearfleet.config import DEFAULTS, options
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gearfleet.tasks import WorkerModule
     from gearfleet.worker.options import WorkerOptions
     from gearfleet.worker.pool import Member
+
+T = TypeVar("T")
 
 DESCRIPTION = "run one worker until it is told to stop"
 
@@ -58,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--drain-timeout", "S", _seconds, "seconds that a stopping worker may finish its job"),
         ("--interrupt-grace", "S", _seconds, "seconds that an interrupted task may clean up"),
         ("--hook-timeout", "S", _seconds, "seconds that the shutdown hooks may take together"),
+        ("--stop", "HOW", _stop, "what the first signal does to a job: drain or immediate"),
+        ("--startsecs", "S", _seconds, "seconds of age before which a worker is not renewed"),
+        ("--max-jobs", "N", _number, "jobs after which the worker is renewed; 0 for any number"),
+        ("--max-lifetime", "S", _seconds, "seconds after which it is renewed; 0 for never"),
+        ("--max-rss", "SIZE", _size, "memory with which it is renewed, such as 512MB; 0 for any"),
+        ("--max-idle", "S", _seconds, "seconds without a job after which it is renewed; 0: never"),
         ("--prefetch", "N", _count, "jobs that may be here at a time, the running one included"),
         ("--concurrency", "N", _count, "jobs that run at a time, in threads and on an event loop"),
     ):
@@ -76,24 +84,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     logs.add_arguments(parser)
 
 
-def _seconds(source: str) -> Callable[[str], float]:
-    def seconds(text: str) -> float:
-        try:
-            return options.seconds(float(text))
-        except ValueError:
-            raise UsageError(f"{source} is '{text}'; give a number of seconds, 0 or more") from None
+def _read_by(
+    check: Callable[[object], T], convert: Callable[[str], object] = str
+) -> Callable[[str], Callable[[str], T]]:
+    """Return what makes the reader of an option, given where its value comes from."""
 
-    return seconds
+    def reader(source: str) -> Callable[[str], T]:
+        def read(text: str) -> T:
+            try:
+                return check(_converted(convert, text))
+            except options.BadValue as expected:
+                raise UsageError(f"{source} is '{text}'; give {expected}") from None
+
+        return read
+
+    return reader
 
 
-def _count(source: str) -> Callable[[str], int]:
-    def count(text: str) -> int:
-        try:
-            return options.positive(int(text))
-        except ValueError:
-            raise UsageError(f"{source} is '{text}'; give a whole number, 1 or more") from None
+def _converted(convert: Callable[[str], object], text: str) -> object:
+    try:
+        return convert(text)
+    except ValueError:
+        return text  # which the check refuses
 
-    return count
+
+_seconds = _read_by(options.seconds, float)
+_count = _read_by(options.positive, int)
+_number = _read_by(options.count, int)
+_size = _read_by(options.size)
+_stop = _read_by(options.stop)
 
 
 def work(args: argparse.Namespace, output: Output) -> int:
@@ -168,6 +187,7 @@ def _raised(project: Project) -> Member | None:
 def options_of(args: argparse.Namespace) -> WorkerOptions:
     """Return how the process is to behave."""
     from gearfleet.worker.options import WorkerOptions
+    from gearfleet.worker.recycling import Recycling
     from gearfleet.worker.rungs import Limits
 
     return WorkerOptions(
@@ -175,6 +195,14 @@ def options_of(args: argparse.Namespace) -> WorkerOptions:
             drain_timeout=args.drain_timeout,
             interrupt_grace=args.interrupt_grace,
             hook_timeout=args.hook_timeout,
+            startsecs=args.startsecs,
+            stop=args.stop,
+        ),
+        recycling=Recycling(
+            max_jobs=args.max_jobs,
+            max_lifetime=args.max_lifetime,
+            max_rss=options.bytes_of(args.max_rss),
+            max_idle=args.max_idle,
         ),
         prefetch=args.prefetch,
         concurrency=args.concurrency,

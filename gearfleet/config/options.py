@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from gearfleet.errors import ConfigError, did_you_mean
 
@@ -106,6 +106,13 @@ def size(value: object) -> str:
     return shown
 
 
+def bytes_of(size: str) -> int:
+    """Return the number that a checked `size` stands for; Supervisor's units are of 1024 too."""
+    units = {"KB": 2**10, "MB": 2**20, "GB": 2**30}
+    unit = units.get(size[-2:].upper(), 1)
+    return int(size[:-2] if unit > 1 else size) * unit
+
+
 def octal(value: object) -> str:
     shown = value if isinstance(value, str) else ""
     if not re.fullmatch(r"[0-7]{1,4}", shown):
@@ -146,6 +153,12 @@ def log_format(value: object) -> str:
     if value not in ("human", "json"):
         raise BadValue('"human" or "json"')
     return str(value)
+
+
+def stop(value: object) -> Literal["drain", "immediate"]:
+    if value not in ("drain", "immediate"):
+        raise BadValue('"drain" or "immediate"')
+    return "immediate" if value == "immediate" else "drain"
 
 
 def send_failure(value: object) -> str:
@@ -216,6 +229,17 @@ OWN: tuple[Option, ...] = (
     Option("drain_timeout", seconds, "how long a stopping worker may finish its job", 60),
     Option("interrupt_grace", seconds, "how long an interrupted task may clean up", 5),
     Option("hook_timeout", seconds, "how long the shutdown hooks may take together", 10),
+    Option(
+        "stop", stop, "what the first signal does to a job in hand: drain or immediate", "drain"
+    ),
+    Option("max_jobs", count, "after how many jobs a worker is renewed; 0 for any number", 0),
+    Option("max_lifetime", seconds, "after how many seconds a worker is renewed; 0 for never", 0),
+    Option(
+        "max_rss", size, 'with how much memory a worker is renewed, such as "512MB"; 0 for any', "0"
+    ),
+    Option(
+        "max_idle", seconds, "after how many seconds without a job a worker is renewed; 0: never", 0
+    ),
     Option("concurrency", positive, "how many jobs run at a time in each process", 1),
     Option("prefetch", positive, "how many jobs may be in a worker, the running one included", 1),
     Option("loglevel", level, "what is logged; default: as the project says, else INFO"),

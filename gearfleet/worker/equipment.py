@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gearfleet.worker.event_loop import Loop
     from gearfleet.worker.executor import HeldUpdates, Ladder
     from gearfleet.worker.hooks import Hooks
+    from gearfleet.worker.recycling import Recycler
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,13 @@ def equipped(
 
 
 class TaskWorker(GearmanWorker):
-    """Answers each job with the outcome of its execution."""
+    """Answers each job with the outcome of its execution.
+
+    Attributes:
+        recycler: looks between two jobs whether the worker has to be renewed.
+    """
+
+    recycler: Recycler | None = None
 
     def __init__(self, settings: Settings, name: str, *, prefetch: int = 1) -> None:
         """Use the job servers of `settings`, which show this worker as `name`.
@@ -113,6 +120,14 @@ class TaskWorker(GearmanWorker):
         self._execute = execute
         for function in functions:
             self.register_task(function, execute)
+
+    def after_job(self) -> bool:
+        """Return whether to go on after a job."""
+        return self.recycler is None or self.recycler.after_job()
+
+    def after_poll(self, any_activity: bool) -> bool:
+        """Return whether to go on after a wait for jobs."""
+        return self.recycler is None or self.recycler.after_poll()
 
     def on_job_execute(self, current_job: GearmanJob) -> bool:
         """Run a job, and send its final packet."""

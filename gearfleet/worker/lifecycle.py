@@ -58,7 +58,7 @@ LAST_CALL = 3.0
 _CALL_AGAIN = 0.05
 
 # Bytes that the main thread sends to the ladder's; signals end at 64.
-_LIMIT, _END, _HOOKS = 253, 254, 255
+_RECYCLE, _LIMIT, _END, _HOOKS = 252, 253, 254, 255
 
 
 class Interruptible(Protocol):
@@ -116,6 +116,8 @@ class StopLadder:
         #: Before that the process may not end in order to be renewed.
         self._renews_from = time.monotonic() + limits.startsecs
         self._renewal_at = inf
+        self._recycling = ""
+        self._is_recycled = threading.Event()
         self._phase = Phase.IDLE
         self._rung = Rung.RUNNING
         self._is_out_of_time = False
@@ -164,6 +166,20 @@ class StopLadder:
         """Return the context to call a task in; `SoftTimeLimitExceeded` is raised within, once."""
         return SoftLimit(seconds, self._watch_limit)
 
+    def recycle(self, reason: str) -> bool:
+        """Drain, to be started again; return False if this is no time for it.
+
+        Call it from the main thread, between two jobs. Those that other threads
+        have in hand may take as long as they need.
+        """
+        is_young = time.monotonic() < self._renews_from
+        if self._rung is not Rung.RUNNING or self.is_quiet or is_young:
+            return False
+        self._recycling = reason
+        self._is_recycled.clear()
+        self._writer.send(bytes([_RECYCLE]))
+        return self._is_recycled.wait(LAST_CALL)
+
     @contextmanager
     def shutting_down(self) -> Iterator[None]:
         """Bound the shutdown hooks: `JobInterrupted` is raised within after `hook_timeout`."""
@@ -202,6 +218,8 @@ class StopLadder:
             self._handle_silence()
         elif number == _HOOKS:
             self._handle_hooks()
+        elif number == _RECYCLE:
+            self._handle_recycling()
         elif number in _HANDLED:
             _HANDLED[number](self, signal.Signals(number).name)
 
@@ -243,6 +261,13 @@ class StopLadder:
         else:
             self._renew(name, self._limits.drain_timeout)
 
+    def _handle_recycling(self) -> None:
+        try:
+            if self._rung is Rung.RUNNING:
+                self._renew(self._recycling, inf)
+        finally:
+            self._is_recycled.set()
+
     def _handle_quiet(self, name: str) -> None:
         if self._rung is not Rung.RUNNING:
             sentences.ignored(name, self.reason)
@@ -250,7 +275,7 @@ class StopLadder:
         self.is_quiet = True
         self._quiet()
         self._tell_state("quiet")
-        sentences.quiet(self._in_hand)
+        sentences.quiet(self.in_hand)
 
     def _handle_resume(self, name: str) -> None:
         # It also follows every SIGSTOP, so it is no news by itself.
@@ -265,7 +290,7 @@ class StopLadder:
 
         is_quiet = self.is_quiet and self._rung is Rung.RUNNING
         state = "quiet" if is_quiet else self._rung.name.lower()
-        sentences.state(state, self._in_hand, report())
+        sentences.state(state, self.in_hand, report())
 
     def _handle_silence(self) -> None:
         if self._is_called:
@@ -306,8 +331,8 @@ class StopLadder:
             self._drain()
             self._tell_state("draining")
         is_immediate = self._is_told_to_stop and self._limits.stop == "immediate"
-        if not (is_immediate and self._in_hand):
-            sentences.draining(name, self._in_hand, timeout, self.exit_code)
+        if not (is_immediate and self.in_hand):
+            sentences.draining(name, self.in_hand, timeout, self.exit_code)
         if self._phase is Phase.STARTING:
             self._call_main_thread()
         elif is_immediate:
@@ -323,7 +348,7 @@ class StopLadder:
         self._deadline = time.monotonic() + grace
         _end_hard_in(grace + LAST_CALL)
         self._tell_state("interrupted")
-        in_hand = self._in_hand
+        in_hand = self.in_hand
         self._call_main_thread()
         if self._crew is not None:
             self._crew.interrupt()
@@ -337,7 +362,7 @@ class StopLadder:
         sentences.stuck(self._limits.interrupt_grace, LAST_CALL)
 
     @property
-    def _in_hand(self) -> int:
+    def in_hand(self) -> int:
         if self._crew is not None:
             return self._crew.in_hand
         return 1 if self._phase is Phase.JOB else 0

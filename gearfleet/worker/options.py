@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gearfleet.worker.recycling import Recycling
 from gearfleet.worker.rungs import Limits
 
 
@@ -13,10 +14,12 @@ class WorkerOptions:
 
     Attributes:
         limits: of the steps of stopping.
+        recycling: when it ends in order to be started afresh.
         prefetch: how many jobs may be here, the running one included.
         concurrency: how many jobs run at a time.
     """
 
     limits: Limits = field(default_factory=Limits)
+    recycling: Recycling = field(default_factory=Recycling)
     prefetch: int = 1
     concurrency: int = 1

@@ -18,6 +18,7 @@ from gearfleet.worker.equipment import TaskWorker, equipped
 from gearfleet.worker.event_loop import SharedLoop
 from gearfleet.worker.lifecycle import StopLadder
 from gearfleet.worker.options import WorkerOptions
+from gearfleet.worker.recycling import LOOK_EVERY, Recycler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -91,6 +92,8 @@ def serve(
     selected = hooks.select(module.module, settings.hooks)
     staffed = _alone if options.concurrency == 1 else _with_crew
     with staffed(info, settings, options, selected) as (worker, ladder, executor):
+        if options.recycling.is_needed:
+            worker.recycler = Recycler(options.recycling, ladder)
         try:
             if member:
                 worker.after_registration = member.serving
@@ -205,7 +208,7 @@ def _work(info: WorkerInfo, worker: TaskWorker, selected: hooks.Hooks, ladder: S
             ", ".join(str(address) for address in worker.addresses),
             extra={"action": "worker_ready"},
         )
-        worker.work()
+        worker.work(poll_timeout=LOOK_EVERY if worker.recycler else None)
     except JobInterrupted:
         return  # the connections are closed, so the job runs again elsewhere
 

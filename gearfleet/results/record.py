@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from gearfleet.errors import PayloadEncodeError
+from gearfleet.errors import JobInterrupted, PayloadEncodeError
 from gearfleet.results.names import readable_name
 from gearfleet.tasks.failure import Failure, decode_failure, encode_failure
 from gearfleet.tasks.payload import decode_value, encode_value
@@ -190,5 +190,7 @@ def _written(value: Any) -> bytes:
 def _shown(value: Any) -> str:
     try:
         return repr(value)[:MAX_SHOWN].encode("utf-8", "backslashreplace").decode()
-    except Exception as error:
+    except JobInterrupted:
+        raise
+    except BaseException as error:  # also sys.exit(): to show a value does not end the worker
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from traceback import TracebackException
+from traceback import TracebackException, format_tb
+
+from gearfleet.errors import JobInterrupted
 
 # A caller reads these; nobody reads more. A message may hold a whole document,
 # and a traceback through a template engine has hundreds of frames.
@@ -43,14 +45,21 @@ class Failure:
 def describe(error: BaseException) -> Failure:
     """Return the `Failure` that tells of `error`.
 
-    Nothing that an exception does (a `__str__` that raises, text that is no
-    valid Unicode) makes this fail.
+    Nothing that an exception does (a `__str__` or notes that raise, text that is
+    no valid Unicode) makes this fail.
     """
-    told = TracebackException.from_exception(error, compact=True)
+    try:
+        told = TracebackException.from_exception(error, compact=True)
+        message, trace = str(told), "".join(told.format())
+    except JobInterrupted:
+        raise
+    except BaseException as untold:  # of its notes, for instance, when they are read
+        message = f"what it says cannot be read: {type(untold).__name__}"
+        trace = "".join(format_tb(error.__traceback__))
     return Failure(
         type=_type_name(type(error)),
-        message=_cut(str(told), MAX_MESSAGE_CHARACTERS),
-        traceback=_cut("".join(told.format()), MAX_TRACEBACK_CHARACTERS),
+        message=_cut(message, MAX_MESSAGE_CHARACTERS),
+        traceback=_cut(trace, MAX_TRACEBACK_CHARACTERS),
     )
 
 
@@ -75,9 +84,9 @@ def decode_failure(data: bytes) -> Failure:
 
 
 def _type_name(kind: type) -> str:
-    if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
+    # Not `kind.__qualname__`: a metaclass may answer that with anything.
+    module, name = (type.__getattribute__(kind, each) for each in ("__module__", "__qualname__"))
+    return str(name) if module == "builtins" else f"{module}.{name}"
 
 
 def _cut(text: str, limit: int) -> str:

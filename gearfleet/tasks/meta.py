@@ -50,6 +50,9 @@ class Meta(NamedTuple):
 
 _DEFAULTS: Mapping[str, Any] = Meta._field_defaults
 
+#: No number that we send is farther from 0: moments of the next thousands of years, attempts.
+_FAR = 2**53
+
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "id": (str,),
     "attempt": (int,),
@@ -78,7 +81,7 @@ def read_meta(table: Any) -> Meta:
     for key, item in table.items():
         if (types := _TYPES.get(key)) is None:
             continue
-        if type(item) not in types:
+        if type(item) not in types or not _can_be_kept(item):
             raise PayloadDecodeError(
                 f"The payload cannot be read: 'meta' has a wrong {key!r}: {shown(item)}"
             )
@@ -86,3 +89,18 @@ def read_meta(table: Any) -> Meta:
     if "chain" in known:
         known["chain"] = tuple(known["chain"])
     return Meta(**known)
+
+
+def _can_be_kept(item: Any) -> bool:
+    """Return whether every result store takes `item`: texts are Unicode, numbers not endless."""
+    if type(item) is str:
+        return item.isascii() or _is_unicode(item)
+    return (type(item) is not float and type(item) is not int) or -_FAR < item < _FAR
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

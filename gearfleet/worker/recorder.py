@@ -13,6 +13,7 @@ and lets another one run it again.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -105,12 +106,31 @@ class Recorder:
                 batch = list(self._pending)
                 self._pending.clear()
             try:
-                self._store.save(batch)
+                self._save(self._store, batch)
             except BaseException:
                 with self._changed:
                     self._pending.extendleft(reversed(batch))
                     self._drop_oldest()
                 raise
+
+    @staticmethod
+    def _save(store: ResultStore, batch: list[Sealed]) -> None:
+        """Write a batch; where the store refuses one, the others are not lost with it."""
+        try:
+            store.save(batch)
+        except ResultStoreUnavailable:
+            raise
+        except Exception as error:
+            if len(batch) > 1:
+                for each in batch:
+                    Recorder._save(store, [each])
+                return
+            logger.exception(
+                "The result of job %s is lost: %s",
+                batch[0].id,
+                error,
+                extra={"action": "result_refused", "job": batch[0].id},
+            )
 
     def close(self) -> None:
         """Write what is pending; what cannot be written is counted in the log."""
@@ -137,6 +157,7 @@ class Recorder:
             self._lost += 1
 
     def _start(self) -> None:
+        sys.stderr = getattr(sys, "stderr", None)  # Thread wants one, and a task may delete it
         self._thread = threading.Thread(target=self._run, name="gearfleet-results", daemon=True)
         self._thread.start()
 

@@ -130,3 +130,25 @@ def test_without_a_store() -> None:
     recorder.success(record("a"))
     recorder.failure(record("a"))
     recorder.close()
+
+
+def test_a_record_that_the_store_refuses__takes_no_other_with_it(
+    store: Fragile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    save = store.save
+
+    def refuse(records: Iterable[TaskRecord | Sealed]) -> None:
+        if any(each.id == "bad" for each in records):
+            raise OverflowError("too large")
+        save(records)
+
+    monkeypatch.setattr(store, "save", refuse)
+    recorder = Recorder(store)
+    for job in ("a", "bad", "b"):
+        recorder.success(record(job))
+    wait_for(lambda: store.get("b") is not None, "the last record")
+    recorder.success(record("c"))
+    wait_for(lambda: store.get("c") is not None, "a record that comes later")
+    recorder.close()
+    assert store.get("a") is not None
+    assert "The result of job bad is lost: too large" in caplog.text

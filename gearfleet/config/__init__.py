@@ -3,7 +3,15 @@
 from gearfleet.config.options import DEFAULTS, OPTIONS, Option, Value
 from gearfleet.config.reader import HOOKS, check_servers, read_settings
 from gearfleet.config.settings import DEFAULT_SERVERS, Host, Layers, Options, Settings
-from gearfleet.config.sources import current, load, split_list, use, using, with_environment
+from gearfleet.config.sources import (
+    current,
+    load,
+    release_of,
+    split_list,
+    use,
+    using,
+    with_environment,
+)
 
 __all__ = [
     "DEFAULTS",
@@ -20,6 +28,7 @@ __all__ = [
     "current",
     "load",
     "read_settings",
+    "release_of",
     "split_list",
     "use",
     "using",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gearfleet.worker.event_loop import Loop
     from gearfleet.worker.executor import HeldUpdates, Ladder
     from gearfleet.worker.hooks import Hooks
+    from gearfleet.worker.watch import Watch
     from gearfleet.worker.recycling import Recycler
 
 logger = logging.getLogger(__name__)
@@ -50,11 +51,12 @@ def equipped(
     ladder: Ladder,
     updates: HeldUpdates | None = None,
     loop: Loop | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Executor]:
     """Let `worker` run the jobs of `tasks`, given by their functions, until the block ends.
 
     `updates` sends what jobs say, and `loop` runs coroutines, where they are not run
-    one after the other.
+    one after the other. `watch` tells the host of each job.
 
     Raises:
         ConfigError: a task needs a key that the settings do not have.
@@ -83,7 +85,7 @@ def equipped(
             updates=updates,
             loop=loop,
         )
-        worker.answer_with(executor.execute, served)
+        worker.answer_with(watch.over(executor) if watch else executor.execute, served)
         yield executor
 
 

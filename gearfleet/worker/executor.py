@@ -154,6 +154,29 @@ class Executor:
             conclude(self._aftermath, job, outcome, started, server, has_arguments=has_arguments)
         return outcome
 
+    def refuse(self, assignment: Assignment, error: Exception, *, is_read: bool = True) -> Failed:
+        """Fail a job without running it, and without a further attempt.
+
+        Where its payload is not read, the job is on record under its handle.
+
+        Raises:
+            GearfleetError: as `execute` does.
+        """
+        job, has_arguments = self._job(assignment, Call((), {})), False
+        with suppress(Exception):
+            if is_read:
+                call = self._packing.unpack(assignment.data, self._terms[assignment.task])
+                job, has_arguments = self._job(assignment, call), True
+        outcome = Failed(error=error, failure=describe(error), is_ours=job.meta is not None)
+        with self._counting:
+            self.failed += 1
+        _log_failure(assignment, outcome)
+        if self._aftermath is not None:
+            server = _server(assignment)
+            now = time.time()
+            conclude(self._aftermath, job, outcome, now, server, has_arguments=has_arguments)
+        return outcome
+
     def _as_it_came(self, job: Job, assignment: Assignment) -> tuple[Job, bool]:
         """Return the job with its caller's arguments, and whether there are any that can be read.
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gearfleet.config import release_of
 from gearfleet.errors import ConfigError, JobInterrupted, UnknownName, did_you_mean
 from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
 from gearfleet.tasks.naming import function_name
@@ -18,6 +19,7 @@ from gearfleet.worker.equipment import TaskWorker, equipped
 from gearfleet.worker.event_loop import SharedLoop
 from gearfleet.worker.lifecycle import StopLadder
 from gearfleet.worker.options import WorkerOptions
+from gearfleet.worker.watch import Watch
 from gearfleet.worker.recycling import LOOK_EVERY, Recycler
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from gearfleet.config import Settings
     from gearfleet.tasks import Task, WorkerModule
     from gearfleet.worker.executor import Executor
+    from gearfleet.worker.scoreboard import Scoreboard
     from gearfleet.worker.pool import Member
 
 logger = logging.getLogger(__name__)
@@ -45,12 +48,14 @@ class WorkerInfo:
         module: dotted name of the worker module that it serves.
         queues: that it serves, sorted.
         tasks: by the functions that the job servers know them by, first served first.
+        release: of the code; empty where nobody knows.
     """
 
     program: str
     module: str
     queues: tuple[str, ...]
     tasks: Mapping[str, Task[..., Any]]
+    release: str = ""
 
 
 def serve(
@@ -88,40 +93,73 @@ def serve(
         module=module.module,
         queues=chosen,
         tasks=tasks_by_function((t for t in module.tasks if t.queue in chosen), settings.prefix),
+        release=release_of(settings),
     )
     selected = hooks.select(module.module, settings.hooks)
     staffed = _alone if options.concurrency == 1 else _with_crew
-    with staffed(info, settings, options, selected) as (worker, ladder, executor):
+    with (
+        _watched(info, settings, options) as watch,
+        staffed(info, settings, options, selected, watch) as (worker, ladder, executor),
+    ):
         if options.recycling.is_needed:
             worker.recycler = Recycler(options.recycling, ladder)
         try:
             if member:
                 worker.after_registration = member.serving
                 member.up()
-            _work(info, worker, selected, ladder)
+            _work(info, worker, selected, ladder, watch.board)
         finally:
+            watch.board.state("stopping")
             _shut_down(executor, selected, ladder)
+            watch.reason = ladder.reason
         return ladder.exit_code
+
+
+def _watched(info: WorkerInfo, settings: Settings, options: WorkerOptions) -> Watch:
+    return Watch.open(
+        settings,
+        program=info.program,
+        module=info.module,
+        queues=info.queues,
+        release=info.release,
+        prefetch=options.prefetch,
+        hands=options.concurrency,
+    )
 
 
 @contextmanager
 def _alone(
-    info: WorkerInfo, settings: Settings, options: WorkerOptions, selected: hooks.Hooks
+    info: WorkerInfo,
+    settings: Settings,
+    options: WorkerOptions,
+    selected: hooks.Hooks,
+    watch: Watch,
 ) -> Iterator[tuple[TaskWorker, StopLadder, Executor]]:
     """Run the jobs in the main thread, one at a time."""
-    worker = TaskWorker(settings, client_id(info.program), prefetch=options.prefetch)
+    name = client_id(info.program, info.release)
+    worker = TaskWorker(settings, name, prefetch=options.prefetch)
     with (
         StopLadder(
-            options.limits, drain=worker.shutdown, quiet=worker.quiet, resume=worker.resume
+            options.limits,
+            drain=worker.shutdown,
+            quiet=worker.quiet,
+            resume=worker.resume,
+            tell=watch.board.state,
         ) as ladder,
-        equipped(worker, info.tasks, settings, hooks=selected, ladder=ladder) as executor,
+        equipped(
+            worker, info.tasks, settings, hooks=selected, ladder=ladder, watch=watch
+        ) as executor,
     ):
         yield worker, ladder, executor
 
 
 @contextmanager
 def _with_crew(
-    info: WorkerInfo, settings: Settings, options: WorkerOptions, selected: hooks.Hooks
+    info: WorkerInfo,
+    settings: Settings,
+    options: WorkerOptions,
+    selected: hooks.Hooks,
+    watch: Watch,
 ) -> Iterator[tuple[TaskWorker, StopLadder, Executor]]:
     """Run the jobs in threads, and their coroutines on one event loop."""
     from gearfleet.worker.crew import CrewUpdates, CrewWorker
@@ -129,7 +167,7 @@ def _with_crew(
 
     worker = CrewWorker(
         settings,
-        client_id(info.program),
+        client_id(info.program, info.release),
         size=options.concurrency,
         prefetch=options.prefetch,
     )
@@ -141,6 +179,7 @@ def _with_crew(
             drain=worker.shutdown,
             quiet=worker.quiet,
             resume=worker.resume,
+            tell=watch.board.state,
             crew=crew,
         ) as ladder,
         equipped(
@@ -151,6 +190,7 @@ def _with_crew(
             ladder=crew,
             updates=CrewUpdates(worker),
             loop=loop,
+            watch=watch,
         ) as executor,
     ):
         yield worker, ladder, executor
@@ -182,22 +222,27 @@ def tasks_by_function(
     return found
 
 
-def client_id(program: str) -> str:
+def client_id(program: str, release: str = "") -> str:
     """Return how the job servers show this process: host, program, pid and release.
 
     The release is cut where a client id would be too long for gearmand.
     """
     host = _one_word(socket.gethostname())[:_MAX_HOST]
-    release = _one_word(os.environ.get("GEARFLEET_RELEASE", ""))
     known = f"gearfleet/{host}/{_one_word(program)[:_MAX_PROGRAM]}/{os.getpid()}/"
-    return known + release[: MAX_CLIENT_ID_BYTES - len(known)]
+    return known + _one_word(release)[: MAX_CLIENT_ID_BYTES - len(known)]
 
 
 def _one_word(part: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.:+@-]", "-", part) or "-"
 
 
-def _work(info: WorkerInfo, worker: TaskWorker, selected: hooks.Hooks, ladder: StopLadder) -> None:
+def _work(
+    info: WorkerInfo,
+    worker: TaskWorker,
+    selected: hooks.Hooks,
+    ladder: StopLadder,
+    board: Scoreboard,
+) -> None:
     """Take jobs until the ladder says stop."""
     _log_start(info)
     try:
@@ -208,6 +253,7 @@ def _work(info: WorkerInfo, worker: TaskWorker, selected: hooks.Hooks, ladder: S
             ", ".join(str(address) for address in worker.addresses),
             extra={"action": "worker_ready"},
         )
+        board.state("idle")
         worker.work(poll_timeout=LOOK_EVERY if worker.recycler else None)
     except JobInterrupted:
         return  # the connections are closed, so the job runs again elsewhere
@@ -238,10 +284,16 @@ def _shut_down(executor: Executor, selected: hooks.Hooks, ladder: StopLadder) ->
 def _log_start(info: WorkerInfo) -> None:
     names = [task.name for task in info.tasks.values()]
     logger.info(
-        "Worker %s serves %s of %s %s",
+        "Worker %s%s serves %s of %s %s",
         info.program,
+        f" ({info.release})" if info.release else "",
         ", ".join(names),
         "queue" if len(info.queues) == 1 else "queues",
         ", ".join(info.queues),
-        extra={"action": "worker_started", "queues": info.queues, "tasks": names},
+        extra={
+            "action": "worker_started",
+            "queues": info.queues,
+            "tasks": names,
+            "release": info.release,
+        },
     )

@@ -62,14 +62,12 @@ def test_tasks__that_the_prefix_makes_one_of_are_refused() -> None:
 def test_client_id__tells_host_program_pid_and_release(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "web1.example.org")
     assert client_id("worker_foo") == f"gearfleet/web1.example.org/worker_foo/{os.getpid()}/-"
-    monkeypatch.setenv("GEARFLEET_RELEASE", "v1.2 (final)")
-    assert client_id("").endswith(f"/-/{os.getpid()}/v1.2--final-")
+    assert client_id("", "v1.2 (final)").endswith(f"/-/{os.getpid()}/v1.2--final-")
 
 
 def test_client_id__always_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "h" * 64)
-    monkeypatch.setenv("GEARFLEET_RELEASE", "r" * 64)
-    shown = client_id("ü b\n" + "p" * 200)
+    shown = client_id("ü b\n" + "p" * 200, "r" * 64)
     assert len(shown.encode()) <= MAX_CLIENT_ID_BYTES
     assert len(shown.split()) == 1
     assert shown.count("/") == 4

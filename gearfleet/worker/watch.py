@@ -1,0 +1,169 @@
+"""`Watch`: runs the jobs of a worker under the eyes of its host.
+
+    with Watch.open(settings, program="worker_bar", ...) as watch:
+        execute = watch.over(executor)      # instead of executor.execute
+        watch.reason = "SIGTERM"
+
+Each job is shown on the board, and is in hand for the quarantine, from before
+its payload is read until what follows it is done: whatever it does to the
+worker meanwhile is its doing. A job that has killed workers too often is not
+run again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Protocol, Self
+
+from gearfleet.errors import JobQuarantined
+from gearfleet.worker.boards import About
+from gearfleet.worker.in_hand import key_of
+from gearfleet.worker.job import Completed, Failed
+from gearfleet.worker.quarantine import Quarantine
+from gearfleet.worker.scoreboard import DONE, FAILED, GIVEN_BACK, Scoreboard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gearfleet.config import Settings
+    from gearfleet.worker.deaths import Death
+    from gearfleet.worker.executor import Assignment
+    from gearfleet.worker.job import Outcome
+
+logger = logging.getLogger(__name__)
+
+
+class Executing(Protocol):
+    """What is watched of the `Executor`."""
+
+    def execute(self, assignment: Assignment) -> Outcome: ...
+    def refuse(self, assignment: Assignment, error: JobQuarantined, *, is_read: bool) -> Failed: ...
+
+
+class Watch:
+    """What a worker tells its host, and hears from it.
+
+    Use it as a context manager: in the end it says why the process ends.
+
+    Attributes:
+        board: of this process.
+        reason: why it ends.
+    """
+
+    def __init__(self, board: Scoreboard, quarantine: Quarantine, about: About) -> None:
+        """Use these; see `open`."""
+        self.board = board
+        self.reason = ""
+        self._quarantine = quarantine
+        self._about = about
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        program: str,
+        module: str,
+        queues: Sequence[str],
+        release: str,
+        prefetch: int = 1,
+        hands: int = 1,
+    ) -> Self:
+        """Begin to watch this process; where the run directory cannot be written, in vain.
+
+        `hands` is how many jobs run at a time.
+        """
+        about = About(
+            program=program,
+            slot=os.environ.get("SUPERVISOR_PROCESS_NAME", ""),
+            module=module,
+            queues=tuple(queues),
+            release=release,
+            prefetch=prefetch,
+        )
+        quarantine = Quarantine(settings.run_dir, settings.quarantine_after)
+        try:
+            previous, trouble = quarantine.enter(about, hands), ""
+        except OSError as error:
+            previous, trouble = "", str(error)
+        board = Scoreboard.open(settings.run_dir, about.after(previous), hands=hands)
+        if trouble and board.path is not None:
+            _warn(f"no job of this worker is taken out: {trouble}")
+        return cls(board, quarantine, about)
+
+    def over(self, executor: Executing) -> Callable[[Assignment], Outcome]:
+        """Return what runs a job as `executor` does."""
+        begin, in_hand = self.board.begin, self._quarantine.in_hand
+
+        def execute(assignment: Assignment) -> Outcome:
+            handle = assignment.handle or ""
+            unique = (assignment.unique or handle).encode("utf-8", "surrogateescape")
+            hand = begin(assignment.task, handle, unique, started=time.time())
+            how = GIVEN_BACK
+            try:
+                if in_hand is not None and in_hand.hold(hand.number, key_of(unique)):
+                    outcome = self._execute_suspect(executor, assignment)
+                else:
+                    outcome = executor.execute(assignment)
+                how = DONE if isinstance(outcome, Completed) else FAILED
+                return outcome
+            finally:
+                if in_hand is not None:
+                    in_hand.drop(hand.number)
+                hand.end(how)
+
+        return execute
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self.board.close(self.reason or "ended before it was ready")
+        try:
+            self._quarantine.leave(self._about)
+        except OSError as error:
+            logger.debug("The entries of this worker are not set free: %s", error)
+
+    def _execute_suspect(self, executor: Executing, assignment: Assignment) -> Outcome:
+        deaths = self._deaths(assignment)
+        after = self._quarantine.after
+        if len(deaths) < after:
+            outcome = executor.execute(assignment)
+        else:
+            # Where one more died, it was not the task that killed it, but what is read of the job.
+            is_read = len(deaths) == after
+            outcome = executor.refuse(assignment, _verdict(deaths), is_read=is_read)
+        if deaths:
+            self._clear(assignment)
+        return outcome
+
+    def _deaths(self, assignment: Assignment) -> Sequence[Death]:
+        try:
+            return self._quarantine.deaths(assignment.task, _name(assignment))
+        except OSError as error:
+            _warn(f"job {assignment.handle} is run, whatever it may have done before: {error}")
+            return ()
+
+    def _clear(self, assignment: Assignment) -> None:
+        try:
+            self._quarantine.clear(assignment.task, _name(assignment))
+        except OSError as error:
+            _warn(f"job {assignment.handle} stays under suspicion: {error}")
+
+
+def _name(assignment: Assignment) -> str:
+    """Return the unique of a job; a foreign client may have given it none."""
+    return assignment.unique or assignment.handle or ""
+
+
+def _verdict(deaths: Sequence[Death]) -> JobQuarantined:
+    lines = "\n".join(f"  {death}" for death in deaths)
+    return JobQuarantined(
+        f"Not run again: {len(deaths)} workers died while they ran this job:\n{lines}"
+    )
+
+
+def _warn(what: str) -> None:
+    logger.warning("The quarantine does not work: %s", what, extra={"action": "no_quarantine"})

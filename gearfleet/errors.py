@@ -22,6 +22,7 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
         - JobFailed                     the task raised, or the worker refused the job
         - JobTimeout                    (also a TimeoutError) no result within the caller's limit
         - JobRefused                    the job server did not accept the job
+        - JobQuarantined                workers died while they ran the job, so it is not run again
       + SoftTimeLimitExceeded           raised in a task that runs longer than it should
       + Retry                           raised by a task: this job should be tried again
         - JobExpired                    the job did not begin before its `expires`
@@ -188,6 +189,10 @@ class JobRefused(JobError):
 
 class JobExpired(JobError):
     """The job was dropped, because it had not begun when it expired."""
+
+
+class JobQuarantined(JobError):
+    """Workers died while they ran the job, so it is not run again."""
 
 
 class SoftTimeLimitExceeded(GearfleetError):

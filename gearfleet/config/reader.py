@@ -197,5 +197,7 @@ _PLAIN: Mapping[str, Callable[[object, str], Any]] = {
     "save_limit": _save_limit,
     "failure_limit": _count,
     "save_limit_per": _save_limit_per,
+    "quarantine_after": _count,
+    "release": _text,
 }
 _PATHS = ("root", "template_dir", "run_dir")

@@ -66,6 +66,9 @@ class Settings:
         save_limit: how many successes are kept; 0 for all, -1 for none.
         failure_limit: how many failures are kept; 0 for all.
         save_limit_per: ``group``, ``name`` or ``function``: each has the limit for itself.
+        quarantine_after: how many workers may die while they run a job until it is run no
+            more; 0 for any number.
+        release: name of the code's release; empty for the commit of its git work tree.
         template_dir: templates here are used before the built-in ones.
         run_dir: where the workers of this host keep what they tell about themselves.
         name: of the fleet, put before programs and groups; empty for none.
@@ -94,6 +97,8 @@ class Settings:
     save_limit: int = 250
     failure_limit: int = 10_000
     save_limit_per: Literal["", "group", "name", "function"] = ""
+    quarantine_after: int = 3
+    release: str = ""
     template_dir: Path | None = None
     run_dir: Path = field(default_factory=default_run_dir)
     name: str = ""

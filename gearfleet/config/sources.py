@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.config.reader import check_servers, check_signing_keys, read_settings
+from gearfleet.config.release import commit_of
 from gearfleet.config.settings import Settings
 from gearfleet.errors import ConfigError
 
@@ -138,12 +139,19 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
         changes["run_dir"] = Path(run_dir).absolute()
     if keys := environ.get("GEARFLEET_SIGNING_KEYS"):
         changes["signing_keys"] = check_signing_keys(split_list(keys), "GEARFLEET_SIGNING_KEYS")
+    if release := environ.get("GEARFLEET_RELEASE"):
+        changes["release"] = release
     if template_dir := environ.get("GEARFLEET_TEMPLATE_DIR"):
         changes["template_dir"] = Path(template_dir)
     rendered = {name: environ[name] for name in RENDERED if environ.get(name)}
     return replace(
         settings, **changes, rendered_environment={**settings.rendered_environment, **rendered}
     )
+
+
+def release_of(settings: Settings) -> str:
+    """Return the release of the project's code: as `settings` name it, else its git commit."""
+    return settings.release or commit_of(settings.root)
 
 
 def split_list(value: str) -> tuple[str, ...]:

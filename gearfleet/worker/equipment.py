@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from gearfleet.worker.event_loop import Loop
     from gearfleet.worker.executor import HeldUpdates, Ladder
     from gearfleet.worker.hooks import Hooks
-    from gearfleet.worker.watch import Watch
     from gearfleet.worker.recycling import Recycler
+    from gearfleet.worker.watch import Watch
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from gearfleet.worker.equipment import TaskWorker, equipped
 from gearfleet.worker.event_loop import SharedLoop
 from gearfleet.worker.lifecycle import StopLadder
 from gearfleet.worker.options import WorkerOptions
-from gearfleet.worker.watch import Watch
 from gearfleet.worker.recycling import LOOK_EVERY, Recycler
+from gearfleet.worker.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from gearfleet.config import Settings
     from gearfleet.tasks import Task, WorkerModule
     from gearfleet.worker.executor import Executor
-    from gearfleet.worker.scoreboard import Scoreboard
     from gearfleet.worker.pool import Member
+    from gearfleet.worker.scoreboard import Scoreboard
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,11 @@ class Ear:
         self.socket.setblocking(False)
         self._writer.setblocking(False)
         self._previous_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._previous = {number: signal.signal(number, _note) for number in self._signals}
+        self._previous = {
+            number: signal.signal(number, _note)
+            for number in self._signals
+            if not _is_hushed(number)
+        }
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -39,6 +43,11 @@ class Ear:
         except BlockingIOError:
             return []
         return [signal.Signals(number) for number in numbers]
+
+
+def _is_hushed(number: signal.Signals) -> bool:
+    """Return whether nohup said that SIGHUP changes nothing."""
+    return number is signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:

@@ -223,7 +223,9 @@ class Pool:
     def _maybe_settle(self) -> None:
         """Say once that every slot has a worker of the newest code, and they all serve."""
         nursery = self._nurseries.current
-        if nursery and not self._is_settled and self._slots.all_serve(nursery.generation):
+        if self._is_settled or nursery is None or self._nurseries.incoming:
+            return
+        if self._slots.all_serve(nursery.generation):
             self._is_settled = True
             news.ready(self._slots.size, self._clock() - nursery.started_at)
 
@@ -256,6 +258,7 @@ class Pool:
             self._nurseries.give_up_incoming(death)
             if self._nurseries.is_missing and not self._workers:
                 self._end(max(death.code, EXIT_FAILED), "the code cannot be imported")
+            self._maybe_settle()
 
     # Ending
 

@@ -97,6 +97,7 @@ class Slot:
 
     def lose(self, worker: Worker, code: int, now: float) -> float | None:
         """Note a death; return the seconds until another is forked, None for no other."""
+        was_replaced = worker is self.worker and self.successor is not None
         if worker is self.worker:
             self._promote()
         elif worker is self.successor:
@@ -104,7 +105,7 @@ class Slot:
         else:
             return None
         delay = self._count(worker, code, now)
-        return delay if self.worker is None or worker.stops == 0 else None
+        return None if was_replaced else delay
 
     def _count(self, worker: Worker, code: int, now: float) -> float:
         if code == EXIT_RECYCLED:

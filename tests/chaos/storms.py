@@ -40,10 +40,12 @@ def work(number, seconds):
 class Storm:
     """Some workers of a project, and the jobs that job servers have accepted."""
 
+    tasks = TASKS
+
     def __init__(self, folder: Path, *servers: str, workers: int = 3) -> None:
         self.random = random.Random(SEED)
         self.accepted: list[int] = []
-        self.project = WorkerProject(folder, *servers, more=TASKS)
+        self.project = WorkerProject(folder, *servers, more=self.tasks)
         self._numbers = iter(range(10**6))
         self._workers = [self.project.start_ready() for _ in range(workers)]
 

@@ -136,6 +136,12 @@ def autorestart(value: object) -> bool | str:
         raise BadValue('true, false or "unexpected"') from None
 
 
+def mode(value: object) -> str:
+    if value not in ("single", "pool"):
+        raise BadValue('"single" or "pool"')
+    return str(value)
+
+
 def stop_signal(value: object) -> str:
     names = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")
     if value not in names:
@@ -224,6 +230,12 @@ class Option:
 #: gearfleet's own options of a program.
 OWN: tuple[Option, ...] = (
     Option("processes", count, "how many workers of the program run", 1),
+    Option(
+        "mode",
+        mode,
+        "whose processes the workers are: of Supervisor (single), or of a pool's parent (pool)",
+        "single",
+    ),
     Option("program", name, "the program's name, where the derived one does not fit"),
     Option("executable", words, "what starts gearfleet; default: the one that renders"),
     Option("drain_timeout", seconds, "how long a stopping worker may finish its job", 60),

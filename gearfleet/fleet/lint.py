@@ -28,7 +28,8 @@ def _kill_budget(program: Program) -> Iterator[str]:
     if isinstance(seconds, int) and seconds < program.stop_budget:
         yield (
             f"{program.place('stopwaitsecs')} is {seconds}, but a worker may need "
-            f"{program.stop_budget:g} s to stop (drain_timeout + interrupt_grace + hook_timeout): "
+            f"{program.stop_budget:g} s to stop (drain_timeout + interrupt_grace + hook_timeout"
+            f"{' + 5 for its pool' if program.pool else ''}): "
             "Supervisor would kill it in its job. Lower those or leave stopwaitsecs out"
         )
 

@@ -22,7 +22,8 @@ class Program:
         queue: whose tasks the workers serve; the name of the group without prefix.
         tasks: names of those tasks, sorted.
         command: the arguments that start one worker, unquoted.
-        processes: how many workers run, 1 or more.
+        processes: how many processes Supervisor runs, 1 or more; each is a worker, or a pool.
+        pool: how many workers each process forks; 0 where it is a worker itself.
         environment: variables of the workers.
         options: Supervisor's options by name, as they are meant.
         stop_budget: seconds from the first signal to the latest possible exit.
@@ -37,10 +38,16 @@ class Program:
     tasks: tuple[str, ...]
     command: tuple[str, ...]
     processes: int
+    pool: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Value] = field(default_factory=dict)
     stop_budget: float
     sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def workers(self) -> int:
+        """How many workers run."""
+        return self.processes * (self.pool or 1)
 
     def place(self, option: str) -> str:
         """Return how a message names `option`: by the setting that gave it, if one did."""

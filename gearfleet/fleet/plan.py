@@ -35,9 +35,11 @@ RENEWAL = ("stop", "startsecs", "max_jobs", "max_lifetime", "max_rss", "max_idle
 _WORKER_OPTIONS = (*LADDER, *RENEWAL, "loglevel", "log_format", "prefetch", "concurrency")
 #: Seconds between the latest exit of a worker and Supervisor's SIGKILL.
 KILL_MARGIN = 5
+#: Seconds between the latest exit of a worker of a pool and its parent's SIGKILL.
+POOL_MARGIN = 5
 
 _OWN = frozenset(option.name for option in OWN)
-_PATHS = ("directory", "stdout_logfile", "stderr_logfile")
+_LOGS = frozenset({"stdout_logfile", "stderr_logfile"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,8 @@ def _program(context: _Context, slot: Slot, options: Resolved, prefix: str) -> P
         queue=slot.queue,
         tasks=slot.tasks,
         command=_command(context, slot, options),
-        processes=options.get("processes"),
+        processes=1 if _is_pool(options) else options.get("processes"),
+        pool=options.get("processes") if _is_pool(options) else 0,
         environment=_environment(context, name, options),
         options=_supervisor_options(context, options),
         stop_budget=_stop_budget(options),
@@ -144,8 +147,13 @@ def _command(context: _Context, slot: Slot, options: Resolved) -> tuple[str, ...
     return (
         *(options.get("executable") or context.executable),
         *("worker", "-a", slot.module.app.name, "-n", slot.module.worker, "-q", slot.queue),
+        *(("--processes", str(options.get("processes"))) if _is_pool(options) else ()),
         *(part for name in changed for part in (_flag(name), _word(options.get(name)))),
     )
+
+
+def _is_pool(options: Resolved) -> bool:
+    return bool(options.get("mode") == "pool")
 
 
 def _flag(option: str) -> str:
@@ -165,6 +173,8 @@ def _environment(context: _Context, name: str, options: Resolved) -> dict[str, s
     fixed = {
         "GEARFLEET_PROGRAM": name,
         "GEARFLEET_RUN_DIR": str(settings.root / settings.run_dir),
+        # By name, because SIGHUP brings the code that is there now: it may be a link.
+        **({"GEARFLEET_DIRECTORY": _directory(context, options)} if _is_pool(options) else {}),
     }
     for variable in fixed.keys() & options.environment.keys():
         setting = options.sources[f"environment.{variable}"]
@@ -179,15 +189,19 @@ def _environment(context: _Context, name: str, options: Resolved) -> dict[str, s
 
 def _supervisor_options(context: _Context, options: Resolved) -> dict[str, Value]:
     chosen = {name: value for name, value in options.values.items() if name not in _OWN}
-    chosen.setdefault("directory", ".")
+    chosen["directory"] = _directory(context, options)
     chosen.setdefault("stopwaitsecs", ceil(_stop_budget(options)) + KILL_MARGIN)
-    for option in chosen.keys() & {*_PATHS}:
+    for option in chosen.keys() & _LOGS:
         chosen[option] = _path(context, options, option, str(chosen[option]))
     for stream in ("stdout", "stderr"):
         if str(chosen.get(f"{stream}_logfile")).startswith("/dev/"):
             # Rotation would try to rename the device.
             chosen.setdefault(f"{stream}_logfile_maxbytes", "0")
     return chosen
+
+
+def _directory(context: _Context, options: Resolved) -> str:
+    return _path(context, options, "directory", str(options.get("directory") or "."))
 
 
 def _path(context: _Context, options: Resolved, option: str, value: str) -> str:
@@ -202,4 +216,5 @@ def _path(context: _Context, options: Resolved, option: str, value: str) -> str:
 
 
 def _stop_budget(options: Resolved) -> float:
-    return float(sum(options.get(step) for step in LADDER))
+    steps = float(sum(options.get(step) for step in LADDER))
+    return steps + POOL_MARGIN if _is_pool(options) else steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,25 @@ def test_broken_code_at_the_start__ends_the_pool(project: PoolProject) -> None:
     assert pool.wait() == 3
     assert "No module named 'no_such_module'" in pool.output()
     assert not project.living
+
+
+def test_new_release__is_where_the_link_leads_now(tmp_path: Path, gearmand: JobServer) -> None:
+    first, second, current = (tmp_path / name for name in ("first", "second", "current"))
+    first.mkdir()
+    project = PoolProject(first, gearmand)
+    current.symlink_to(first)
+    pool = project.start("--processes", "1", GEARFLEET_DIRECTORY=str(current))
+    pool.wait_for_output("All 1 workers serve")
+    shutil.copytree(first / project.package, second / project.package)
+    shutil.copy(first / "gearfleet.toml", second)
+    module = second / project.package / "gearman_workers/worker_foo.py"
+    module.write_text(module.read_text().replace(*NEW))
+    current.unlink()
+    current.symlink_to(second)
+    pool.signal(signal.SIGHUP)
+    wait_until_settled(pool, 1, 2)
+    assert project.submit("version").result() == "two"
+    project.close()
 
 
 def test_second_hangup__brings_the_newest_code(project: PoolProject) -> None:

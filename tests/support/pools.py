@@ -50,11 +50,14 @@ class PoolProject(WorkerProject):
         self.mark = uuid.uuid4().hex
         self.pools: list[Process] = []
 
-    def start(self, *options: str) -> Process:
+    def start(self, *options: str, **environ: str) -> Process:
         """Start a pool."""
         log = self.folder / f"pool.{len(self.pools)}.log"
-        environment = clean_environment(GEARFLEET_RUN_DIR=str(self.run_dir), **{MARK: self.mark})
-        pool = Process(self.command(*options), log=log, cwd=self.folder, env=environment)
+        environment = clean_environment(
+            GEARFLEET_RUN_DIR=str(self.run_dir), **{MARK: self.mark}, **environ
+        )
+        folder = environ.get("GEARFLEET_DIRECTORY", self.folder)
+        pool = Process(self.command(*options), log=log, cwd=Path(folder), env=environment)
         self.pools.append(pool)
         self._processes.append(pool)
         return pool

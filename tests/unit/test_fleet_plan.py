@@ -10,7 +10,9 @@ import pytest
 from gearfleet.config import Settings
 from gearfleet.errors import ConfigError
 from gearfleet.fleet import Program, plan
+from gearfleet.fleet.plan import POOL_MARGIN
 from gearfleet.tasks import App, Registry, WorkerModule
+from gearfleet.worker.pool.parent import PATIENCE
 from tests.support.fleets import ONE, SHOP, fleet, registry, settings
 
 TWICE = {
@@ -399,3 +401,33 @@ def test_plan__leaves_its_settings_as_they_were() -> None:
     given = settings(fleet={"environment": {"A": "b"}})
     plan(registry(ONE), given, django_settings="x")
     assert given.layers.fleet == {"environment": {"A": "b"}}
+
+
+def test_pool__is_one_process_that_forks_the_workers() -> None:
+    single = program(fleet={"processes": 8})
+    pool = program(fleet={"processes": 8, "mode": "pool"})
+    assert (single.processes, single.pool, single.workers) == (8, 0, 8)
+    assert (pool.processes, pool.pool, pool.workers) == (1, 8, 8)
+    assert pool.command == (*single.command, "--processes", "8")
+    assert pool.options["stopwaitsecs"] == single.options["stopwaitsecs"] + 5  # type: ignore[operator]
+    assert pool.environment["GEARFLEET_DIRECTORY"] == pool.options["directory"]
+    assert "GEARFLEET_DIRECTORY" not in single.environment
+
+
+def test_pool__of_no_workers_is_left_out() -> None:
+    assert names(fleet={"mode": "pool"}, queues={"foo": {"processes": 0}}) == [
+        "mail_tasks_nightly",
+        "worker_bar",
+        "worker_bar2",
+    ]
+
+
+def test_pool__stops_before_supervisor_kills_it() -> None:
+    assert POOL_MARGIN == PATIENCE
+    with pytest.raises(ConfigError, match=r"hook_timeout \+ 5 for its pool"):
+        program(fleet={"mode": "pool", "stopwaitsecs": 79})
+
+
+def test_mode__is_one_of_two() -> None:
+    with pytest.raises(ConfigError, match='must be "single" or "pool"; it is \'prefork\''):
+        program(fleet={"mode": "prefork"})

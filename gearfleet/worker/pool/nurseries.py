@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Where the code is; without it, where the parent was started.
+DIRECTORY = "GEARFLEET_DIRECTORY"
 #: Seconds that a nursery has to end; it has nothing in hand.
 PATIENCE = 5.0
 
@@ -126,6 +128,8 @@ class Nurseries:
             self.dismiss(self.incoming)
         self.incoming = None
         try:
+            if directory := os.environ.get(DIRECTORY):
+                os.chdir(directory)  # again, because it may be a link to the newest release
             nursery = Nursery.start(
                 self._command, self._lifeline, generation=self.generation, now=self._clock()
             )

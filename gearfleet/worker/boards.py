@@ -44,14 +44,14 @@ ABOUT = struct.Struct("<8sHHIQQQdI128s128s255s255s64s64s255s")
 END = struct.Struct("<d255s")
 RSS = struct.Struct("<Q")
 #: What a hand holds; the jobs done, failed and given back before it; start, deadline, function,
-#: handle, unique; the last counter.
-JOB = struct.Struct("<BQQQdd255s64s64sB")
+#: task, handle, unique; the last counter.
+JOB = struct.Struct("<BQQQdd255s255s64s64sB")
 
 STATE_AT = 1536
 RSS_AT = 1544
 END_AT = 1552
 HANDS_AT = 2048
-HAND_BYTES = 512
+HAND_BYTES = 768
 
 #: How often a reader tries, and the seconds between: on a busy machine a writer may have to wait
 #: for its CPU in the middle of a job's begin.
@@ -127,6 +127,7 @@ class JobInHand:
 
     Attributes:
         function: under which the job server queued it.
+        task: its name.
         handle: the job server's name for it.
         unique: the caller's name for it.
         started: when it began here, in seconds since the epoch.
@@ -134,6 +135,7 @@ class JobInHand:
     """
 
     function: str
+    task: str
     handle: str
     unique: str
     started: float
@@ -261,11 +263,12 @@ def _read_hand(
         time.sleep(_PAUSE)
     else:
         return None, (0, 0, 0)
-    holds, *counts, started, deadline, function, handle, unique, _ = JOB.unpack(body)
+    holds, *counts, started, deadline, function, task, handle, unique, _ = JOB.unpack(body)
     if holds in (DONE, FAILED, GIVEN_BACK):
         counts[holds - DONE] += 1
     job = JobInHand(
         function=decoded(function),
+        task=decoded(task),
         handle=decoded(handle),
         unique=decoded(unique),
         started=started,

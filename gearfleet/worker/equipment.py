@@ -85,7 +85,7 @@ def equipped(
             updates=updates,
             loop=loop,
         )
-        worker.answer_with(watch.over(executor) if watch else executor.execute, served)
+        worker.answer_with(watch.over(executor, served) if watch else executor.execute, served)
         yield executor
 
 

@@ -98,7 +98,7 @@ def serve(
     selected = hooks.select(module.module, settings.hooks)
     staffed = _alone if options.concurrency == 1 else _with_crew
     with (
-        _watched(info, settings, options) as watch,
+        _watched(info, settings, options, member) as watch,
         staffed(info, settings, options, selected, watch) as (worker, ladder, executor),
     ):
         if options.recycling.is_needed:
@@ -115,10 +115,14 @@ def serve(
         return ladder.exit_code
 
 
-def _watched(info: WorkerInfo, settings: Settings, options: WorkerOptions) -> Watch:
+def _watched(
+    info: WorkerInfo, settings: Settings, options: WorkerOptions, member: Member | None
+) -> Watch:
+    process = os.environ.get("SUPERVISOR_PROCESS_NAME", info.program)
     return Watch.open(
         settings,
         program=info.program,
+        slot=f"{process}/{member.slot}" if member else process,
         module=info.module,
         queues=info.queues,
         release=info.release,

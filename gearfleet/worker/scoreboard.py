@@ -48,6 +48,7 @@ from gearfleet.worker.boards import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
@@ -86,16 +87,21 @@ class Hand:
         free.append(self)
 
     def hold(
-        self, function: bytes, handle: str, unique: bytes, started: float, deadline: float
+        self,
+        names: tuple[bytes, bytes],
+        handle: str,
+        unique: bytes,
+        started: float,
+        deadline: float,
     ) -> None:
-        """Show a job."""
+        """Show a job, whose function and task have these names."""
         # From 1 to 255: 0 is what `pack_into` leaves there for a moment.
         self._last = last = self._last % 255 + 1
         mapped, at, counts = self._map, self._at, self._counts
         mapped[at] = last
         _pack_job(
             *(mapped, at + 1, RUNNING, counts[DONE], counts[FAILED], counts[GIVEN_BACK]),
-            *(started, deadline, function, handle.encode(), unique, last),
+            *(started, deadline, *names, handle.encode(), unique, last),
         )
 
     def end(self, how: int) -> None:
@@ -114,7 +120,7 @@ class Scoreboard:
         self._path = path
         self._free: list[Hand] = []
         self._rss_due = 0.0
-        self._functions: dict[str, bytes] = {}
+        self._names: dict[str, tuple[bytes, bytes]] = {}
         for number in reversed(range(hands)):
             Hand(mapped, number, self._free)
 
@@ -145,6 +151,10 @@ class Scoreboard:
         """The file; None where there is none."""
         return self._path
 
+    def name_tasks(self, tasks: Mapping[str, str]) -> None:
+        """Show the jobs of these functions under the names of their tasks, too."""
+        self._names = {each: (encoded(each), encoded(tasks[each])) for each in tasks}
+
     def state(self, state: str) -> None:
         """Say what the worker does: one of `STATES`; safe in every thread.
 
@@ -156,7 +166,7 @@ class Scoreboard:
         self._measure()
 
     def begin(
-        self, function: str, handle: str, unique: bytes, *, started: float, deadline: float = 0.0
+        self, function: str, handle: str, unique: bytes, started: float, deadline: float = 0.0
     ) -> Hand:
         """Show a job, until `Hand.end`; there must be a hand for it.
 
@@ -168,14 +178,14 @@ class Scoreboard:
             deadline: when it has to have ended, by `time.monotonic`; 0 for never.
         """
         try:
-            name = self._functions[function]
+            names = self._names[function]
         except KeyError:
-            name = self._functions[function] = encoded(function)
+            names = self._names[function] = (encoded(function), encoded(function))
         if started >= self._rss_due:
             self._rss_due = started + _RSS_EVERY
             self._measure()
         hand = self._free.pop()
-        hand.hold(name, handle, unique, started, deadline)
+        hand.hold(names, handle, unique, started, deadline)
         return hand
 
     def close(self, reason: str) -> None:

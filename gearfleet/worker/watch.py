@@ -13,7 +13,6 @@ run again.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -25,9 +24,11 @@ from gearfleet.worker.quarantine import Quarantine
 from gearfleet.worker.scoreboard import DONE, FAILED, GIVEN_BACK, Scoreboard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from gearfleet.config import Settings
+    from gearfleet.tasks import Task
     from gearfleet.worker.deaths import Death
     from gearfleet.worker.executor import Assignment
     from gearfleet.worker.job import Outcome
@@ -65,6 +66,7 @@ class Watch:
         settings: Settings,
         *,
         program: str,
+        slot: str = "",
         module: str,
         queues: Sequence[str],
         release: str,
@@ -77,7 +79,7 @@ class Watch:
         """
         about = About(
             program=program,
-            slot=os.environ.get("SUPERVISOR_PROCESS_NAME", ""),
+            slot=slot,
             module=module,
             queues=tuple(queues),
             release=release,
@@ -93,8 +95,11 @@ class Watch:
             _warn(f"no job of this worker is taken out: {trouble}")
         return cls(board, quarantine, about)
 
-    def over(self, executor: Executing) -> Callable[[Assignment], Outcome]:
-        """Return what runs a job as `executor` does."""
+    def over(
+        self, executor: Executing, tasks: Mapping[str, Task[..., Any]] | None = None
+    ) -> Callable[[Assignment], Outcome]:
+        """Return what runs a job as `executor` does, of `tasks` by their functions."""
+        self.board.name_tasks({each: task.name for each, task in (tasks or {}).items()})
         begin, in_hand = self.board.begin, self._quarantine.in_hand
 
         def execute(assignment: Assignment) -> Outcome:

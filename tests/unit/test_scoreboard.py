@@ -87,6 +87,15 @@ def test_board__shows_the_job_in_hand(board: Scoreboard, tmp_path: Path) -> None
     assert (found.state, found.jobs, found.done) == ("idle", (), 1)
 
 
+def test_board__has_the_task_of_the_job(board: Scoreboard, tmp_path: Path) -> None:
+    board.name_tasks({"v1.shop.resize+later": "shop.resize"})
+    for function, task in (("v1.shop.resize+later", "shop.resize"), ("another", "another")):
+        hand = board.begin(function, "H:x:1", b"u", started=1.0)
+        (job,) = entry(tmp_path).jobs
+        assert (job.function, job.task) == (function, task)
+        hand.end(DONE)
+
+
 def test_board__counts_jobs_by_their_end(board: Scoreboard, tmp_path: Path) -> None:
     for how in (DONE, FAILED, DONE, GIVEN_BACK, DONE):
         begin(board).end(how)

@@ -7,7 +7,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
-from gearfleet.cli import logs
+from gearfleet.cli import logs, reload
 from gearfleet.config import DEFAULTS, options
 from gearfleet.errors import UsageError
 
@@ -82,6 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"{help_text} [{variable}] (default %(default)s)",
         )
     logs.add_arguments(parser)
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="for development: replace the worker, after its job, when its source changes",
+    )
 
 
 def _read_by(
@@ -123,16 +128,29 @@ def work(args: argparse.Namespace, output: Output) -> int:
     from gearfleet.worker.logs import logging_as
     from gearfleet.worker.signals import stoppable
 
+    log_options = logs.log_options(args, output.verbosity)
+    if reloads(args):
+        return reload.reload(log_options)
     if leads_pool(args):
         return lead_pool(args, output)
-    with logging_as(logs.log_options(args, output.verbosity)) as settle, stoppable():
+    with logging_as(log_options) as settle, reload.reported() as report, stoppable():
         project = load_project(args)
+        report(project)
         apps = project.apps or apps_of([args.app_name])
         module = load_worker(apps, args.app_name, args.worker_name)
         settle()
         code = serve_module(module, project, args)
     end_within(args.hook_timeout)
     return code
+
+
+def reloads(args: argparse.Namespace) -> bool:
+    """Return whether this process is to watch the source, and another one to be the worker."""
+    if not args.reload or reload.is_child():
+        return False
+    if args.processes is not None:
+        raise UsageError("--reload is for one worker: leave out --processes or GEARFLEET_PROCESSES")
+    return True
 
 
 def leads_pool(args: argparse.Namespace) -> bool:

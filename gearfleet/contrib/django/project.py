@@ -123,6 +123,14 @@ def installed_apps() -> tuple[App, ...]:
     return tuple(installed.get(app.name, app) for app in apps_of(django_settings().apps))
 
 
+def template_folders() -> list[Path]:
+    """Return the folders in which the project has templates; it must be set up."""
+    from django.conf import settings
+
+    folders = [folder for engine in settings.TEMPLATES for folder in engine.get("DIRS", ())]
+    return [Path(folder) for folder in folders if Path(folder).is_dir()]
+
+
 def _installed() -> tuple[App, ...]:
     from django.apps import apps
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gearfleet.cli import logs, worker
+from gearfleet.cli import logs, reload, worker
 from gearfleet.cli.project import load_project
 from gearfleet.contrib.django.management.verbs import VerbCommand
 from gearfleet.tasks import load_worker
@@ -35,10 +35,14 @@ class Command(VerbCommand):
 
 def work(args: Namespace, output: Output) -> int:
     """Serve one worker module, telling its queues and tasks before and its end after."""
+    log_options = logs.log_options(args, output.verbosity)
+    if worker.reloads(args):
+        return reload.reload(log_options)
     if worker.leads_pool(args):
         return worker.lead_pool(args, output)
-    with logging_as(logs.log_options(args, output.verbosity)) as settle, stoppable():
+    with logging_as(log_options) as settle, reload.reported() as report, stoppable():
         project = load_project(args)
+        report(project)
         module = load_worker(project.apps, args.app_name, args.worker_name)
         choose_queues(module, args.queue_name)  # nothing is launched in a queue that is not there
         settle()

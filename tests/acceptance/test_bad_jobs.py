@@ -196,6 +196,9 @@ class Worker:
 
     def serves(self) -> None:
         assert self.project.submit("pid").result(30) == self.process.pid
+
+    def serves_and_keeps(self) -> None:
+        self.serves()
         job = self.project.client.delay(self.project.function("pid"))
         record = gearfleet.fetch(job, wait=30, settings=self.project.settings)
         assert record is not None, self.process.output()[-2000:]
@@ -281,7 +284,7 @@ def test_arguments__that_the_task_made_unspeakable(worker: Worker) -> None:
 def test_process__that_the_task_changed(own_worker: Worker, what: str) -> None:
     with pytest.raises(JobFailed, match="changed"):
         own_worker.project.submit("changes", what).result(30)
-    own_worker.serves()
+    own_worker.serves_and_keeps()
     for heard in own_worker.fails("raises", "NUL"):
         assert heard == "ValueError: a\0b"
 
@@ -368,4 +371,4 @@ def test_meta__that_is_poison(worker: Worker, gearmand: JobServer, name: str, ta
             background=True,
             poll_timeout=30,
         )
-    worker.serves()
+    worker.serves_and_keeps()

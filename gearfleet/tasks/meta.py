@@ -53,6 +53,9 @@ _DEFAULTS: Mapping[str, Any] = Meta._field_defaults
 #: No number that we send is farther from 0: moments of the next thousands of years, attempts.
 _FAR = 2**53
 
+#: What is said of each job.
+_USUAL = frozenset({"id", "enqueued_at"})
+
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "id": (str,),
     "attempt": (int,),
@@ -73,6 +76,20 @@ def read_meta(table: Any) -> Meta:
     Raises:
         PayloadDecodeError: it is none, or has a value of the wrong kind.
     """
+    return _read_usual(table) or _read_any(table)
+
+
+def _read_usual(table: Any) -> Meta | None:
+    """Return the meta of a job of which nothing is said that is seldom said, else None."""
+    if type(table) is not dict or table.keys() != _USUAL:
+        return None
+    job, moment = table["id"], table["enqueued_at"]
+    if type(job) is str and job.isascii() and type(moment) is float and 0 <= moment < _FAR:
+        return Meta(job, 1, moment)
+    return None
+
+
+def _read_any(table: Any) -> Meta:
     if type(table) is not dict or "id" not in table:
         raise PayloadDecodeError(
             "The payload cannot be read: 'meta' must be an object with an 'id'"

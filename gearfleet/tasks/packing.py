@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from gearfleet.config.settings import DEFAULT_MAX_PAYLOAD_BYTES
@@ -39,6 +40,12 @@ _MAGIC = b"gearfleet/1 "
 _UNSIGNED = b"-"
 _ENVELOPE = b"envelope"
 _ZLIB = b"+zlib"
+
+#: How a signed plain envelope begins; its signature and its body have their places after it.
+_SIGNED = b"%s%s " % (_MAGIC, _ENVELOPE)
+_SIGNATURE = slice(len(_SIGNED), len(_SIGNED) + LENGTH)
+_BODY = _SIGNATURE.stop + len(b"\n")
+
 #: How our own client's plain envelope begins.
 _OURS = b'{"v":1,"args":'
 
@@ -124,6 +131,25 @@ class Packing:
             BadSignature: it is not signed, or not by us, or not for this function.
             PayloadDecodeError: it cannot be read; the message says why, briefly.
         """
+        body = self._body_of_usual(data, terms.function)
+        return self._unpack_any(data, terms) if body is None else decode_call(body)
+
+    def _body_of_usual(self, data: bytes, function: str) -> bytes | None:
+        """Return the body of a signed plain envelope if its signature fits, else None.
+
+        Nearly every payload is one, and every part of it is where it has to be. What is not
+        quite so is for `_unpack_any` to read, or to refuse with the reason.
+        """
+        keyring = self._keyring
+        if keyring is None or data[_BODY - 1 : _BODY] != b"\n" or not data.startswith(_SIGNED):
+            return None
+        body = data[_BODY:]
+        if len(body) > self._max_bytes:
+            return None
+        is_verified = keyring.verify(data[_SIGNATURE], _covered_by_usual(function), body)
+        return body if is_verified else None
+
+    def _unpack_any(self, data: bytes, terms: Terms) -> Call:
         if not data.startswith(_MAGIC):
             self._bound(data)
             self._check_unverified(_UNSIGNED, terms)
@@ -230,6 +256,11 @@ def _codec_of(how: bytes, terms: Terms) -> str:
 def _covered(how: bytes, function: str, told: bytes) -> bytes:
     """Return what a signature covers before the body; no part of it has white space but `told`."""
     return b"%s%s %s %s\n" % (_MAGIC, how, function.encode(), told)
+
+
+@lru_cache(maxsize=1024)
+def _covered_by_usual(function: str) -> bytes:
+    return _covered(_ENVELOPE, function, b"")
 
 
 def _header(how: bytes, signature: bytes, told: bytes) -> bytes:

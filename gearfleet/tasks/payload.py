@@ -86,14 +86,15 @@ def decode_call(data: bytes) -> Call:
     envelope = _decode(data)
     if type(envelope) is not dict:
         _refuse(f'it must be an object such as {{"args": [1]}}, not {shown(data[:50])}')
-    if not _PARTS.issuperset(envelope):
+    if not envelope.keys() <= _PARTS:
         unknown = next(part for part in envelope if part not in _PARTS)
         _refuse(f"unknown part {shown(unknown)}; there are 'args', 'kwargs', 'meta' and 'v'")
-    _check_version(envelope.get("v", VERSION))
+    if type(version := envelope.get("v", VERSION)) is not int or version != VERSION:
+        _refuse(f"it is of version {shown(version)}; this gearfleet reads version {VERSION}")
     args, kwargs = envelope.get("args", []), envelope.get("kwargs", {})
     if type(args) is not list:
         _refuse("'args' must be a list")
-    if type(kwargs) is not dict or not _TEXT.issuperset(map(type, kwargs)):
+    if type(kwargs) is not dict or (kwargs and not _TEXT.issuperset(map(type, kwargs))):
         _refuse("'kwargs' must be an object")
     table = envelope.get("meta")
     return Call(tuple(args), kwargs, None if table is None else read_meta(table))
@@ -167,8 +168,12 @@ def _decode(data: bytes, *, is_tagged: bool = True) -> Any:
         _refuse(_TOO_DEEP)
     except ValueError as error:
         _refuse(f"{error}: {shown(data[:50])}")
-    # So few brackets cannot be nested too deep.
-    if data.count(b"[") + data.count(b"{") > _LEVELS and typed.is_deeper(value, _LEVELS):
+    # So few bytes, or brackets, cannot be nested too deep.
+    if (
+        len(data) > 2 * _LEVELS
+        and data.count(b"[") + data.count(b"{") > _LEVELS
+        and typed.is_deeper(value, _LEVELS)
+    ):
         _refuse(_TOO_DEEP)
     return value
 
@@ -188,11 +193,6 @@ def _from_json(decoder: json.JSONDecoder, text: str) -> Any:
     except ValueError:
         end = -1
     return value if end == len(text) else decoder.decode(text)
-
-
-def _check_version(version: Any) -> None:
-    if type(version) is not int or version != VERSION:
-        _refuse(f"it is of version {shown(version)}; this gearfleet reads version {VERSION}")
 
 
 def _refuse(reason: str) -> NoReturn:

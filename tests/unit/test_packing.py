@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import sys
 import zlib
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -22,10 +22,13 @@ from gearfleet.errors import (
     PayloadEncodeError,
 )
 from gearfleet.tasks.codecs import CODEC_NAMES, CodecName
-from gearfleet.tasks.meta import Meta
+from gearfleet.tasks.meta import Meta, _read_any, read_meta
 from gearfleet.tasks.packing import Packing, Terms
 from gearfleet.tasks.payload import Call
 from gearfleet.tasks.signing import Keyring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OLD, NEW, OTHER = "an old secret of ours", "a new secret of ours", "somebody's secret"
 FUNCTION = "shop.resize"
@@ -121,6 +124,92 @@ def test_unpack__anything_is_read_or_refused(noise: bytes) -> None:
                     packing.unpack(data, terms(codec))
                 except PayloadDecodeError as error:
                     assert len(str(error)) < 600
+
+
+# The way of nearly all payloads, beside the way that reads any
+
+
+def seen(read: Callable[[bytes, Terms], Call], data: bytes, wanted: Terms) -> str:
+    """Return what is read, or why nothing is."""
+    try:
+        return repr(read(data, wanted))
+    except PayloadDecodeError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def signed_by_us(body: bytes, *, function: str = FUNCTION) -> bytes:
+    signature = Keyring([OLD]).sign(b"gearfleet/1 envelope %s \n" % function.encode(), body)
+    return b"gearfleet/1 envelope " + signature + b"\n" + body
+
+
+def assert_both_ways_agree(data: bytes) -> None:
+    for packing in (KEYED, PLAIN, Packing(Keyring([NEW, OLD]), max_bytes=100)):
+        for wanted in (terms(), terms("raw"), terms(signed=True), terms(signed=False)):
+            assert seen(packing.unpack, data, wanted) == seen(packing._unpack_any, data, wanted)
+
+
+def test_usual_way__is_taken_by_what_our_clients_send() -> None:
+    for packing in (KEYED, Packing(Keyring([OLD]))):
+        body = KEYED._body_of_usual(packing.pack(call_of(1), terms()), FUNCTION)
+        assert body is not None
+        assert body.startswith(b'{"v":1,"args":[1]')
+
+
+def test_usual_way__every_changed_bit_is_refused_as_the_other_way_refuses_it() -> None:
+    data = KEYED.pack(call_of("ä\n"), terms())
+    for position in range(len(data)):
+        for bit in range(8):
+            changed = bytearray(data)
+            changed[position] ^= 1 << bit
+            refused = seen(KEYED.unpack, bytes(changed), terms())
+            assert refused == seen(KEYED._unpack_any, bytes(changed), terms())
+            assert "Error: " in refused or "BadSignature: " in refused
+
+
+def test_usual_way__every_beginning_of_a_payload_is_refused_likewise() -> None:
+    data = KEYED.pack(call_of(1), terms())
+    for end in range(len(data)):
+        assert_both_ways_agree(data[:end])
+    assert_both_ways_agree(data)
+
+
+@given(st.binary(max_size=200), st.binary(min_size=60, max_size=70))
+@settings(deadline=None)
+def test_usual_way__agrees_with_the_other_about_anything(noise: bytes, signature: bytes) -> None:
+    assert_both_ways_agree(noise)
+    assert_both_ways_agree(b"gearfleet/1 envelope " + noise)
+    assert_both_ways_agree(b"gearfleet/1 envelope " + signature + b"\n" + noise)
+    assert_both_ways_agree(signed_by_us(noise))
+    assert_both_ways_agree(signed_by_us(noise, function="shop.another"))
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+#: What a meta may say, and now and then something else, or in another type.
+metas = st.one_of(
+    st.fixed_dictionaries(
+        {"id": st.just(ID) | json_values, "enqueued_at": st.floats() | json_values},
+        optional={"chain": json_values, "waits": json_values, "of the next version": json_values},
+    ),
+    json_values,
+    st.tuples(json_values),
+)
+
+
+def meta_seen(read: Callable[[Any], Meta], table: Any) -> str:
+    try:
+        return repr(read(table))
+    except PayloadDecodeError as error:
+        return str(error)
+
+
+@given(metas)
+@settings(deadline=None)
+def test_meta__is_read_in_the_same_way_by_both(table: Any) -> None:
+    assert meta_seen(read_meta, table) == meta_seen(_read_any, table)
 
 
 # Forged, stripped, aimed elsewhere

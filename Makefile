@@ -35,6 +35,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/task_level.py
+	$(BIN)/python benchmarks/board.py
 	$(MAKE) --no-print-directory bench-peers
 
 bench-peers: $(READY)

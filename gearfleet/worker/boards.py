@@ -43,9 +43,11 @@ ABOUT = struct.Struct("<8sHHIQQQdI128s128s255s255s64s64s255s")
 #: When and why the worker ended.
 END = struct.Struct("<d255s")
 RSS = struct.Struct("<Q")
-#: What a hand holds; the jobs done, failed and given back before it; start, deadline, function,
-#: task, handle, unique; the last counter.
-JOB = struct.Struct("<BQQQdd255s255s64s64sB")
+#: What a hand holds; the jobs done, failed and given back before it; start, deadline, function
+#: and task, handle, unique; the last counter.
+JOB = struct.Struct("<BQQQdd510s64s64sB")
+#: A function and its task.
+NAMES = struct.Struct("<255s255s")
 
 STATE_AT = 1536
 RSS_AT = 1544
@@ -263,7 +265,8 @@ def _read_hand(
         time.sleep(_PAUSE)
     else:
         return None, (0, 0, 0)
-    holds, *counts, started, deadline, function, task, handle, unique, _ = JOB.unpack(body)
+    holds, *counts, started, deadline, names, handle, unique, _ = JOB.unpack(body)
+    function, task = NAMES.unpack(names)
     if holds in (DONE, FAILED, GIVEN_BACK):
         counts[holds - DONE] += 1
     job = JobInHand(

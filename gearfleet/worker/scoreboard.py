@@ -35,6 +35,7 @@ from gearfleet.worker.boards import (
     HAND_BYTES,
     HANDS_AT,
     JOB,
+    NAMES,
     RSS,
     RSS_AT,
     RUNNING,
@@ -72,42 +73,31 @@ _pack_job = JOB.pack_into
 
 
 class Hand:
-    """The place of one job on a board."""
+    """The place of one job on a board.
 
-    __slots__ = ("_at", "_counts", "_free", "_last", "_map", "number")
+    Attributes:
+        number: of the place.
+        at: where it is in the file.
+        last: counter that it was last framed with.
+        counts: of its jobs, by how they ended.
+    """
+
+    __slots__ = ("_free", "_map", "at", "counts", "last", "number")
 
     def __init__(self, mapped: mmap.mmap, number: int, free: list[Hand]) -> None:
         """Be the one with this number on `mapped`; go to `free` when there is no job any more."""
         self.number = number
+        self.at = HANDS_AT + number * HAND_BYTES
+        self.last = 0
+        self.counts = [0] * 5
         self._map = mapped
-        self._at = HANDS_AT + number * HAND_BYTES
-        self._last = 0
-        self._counts = [0] * 5
         self._free = free
         free.append(self)
 
-    def hold(
-        self,
-        names: tuple[bytes, bytes],
-        handle: str,
-        unique: bytes,
-        started: float,
-        deadline: float,
-    ) -> None:
-        """Show a job, whose function and task have these names."""
-        # From 1 to 255: 0 is what `pack_into` leaves there for a moment.
-        self._last = last = self._last % 255 + 1
-        mapped, at, counts = self._map, self._at, self._counts
-        mapped[at] = last
-        _pack_job(
-            *(mapped, at + 1, RUNNING, counts[DONE], counts[FAILED], counts[GIVEN_BACK]),
-            *(started, deadline, *names, handle.encode(), unique, last),
-        )
-
     def end(self, how: int) -> None:
         """Show no job any more; `how` it ended is DONE, FAILED or GIVEN_BACK."""
-        self._map[self._at + 1] = how
-        self._counts[how] += 1
+        self._map[self.at + 1] = how
+        self.counts[how] += 1
         self._free.append(self)
 
 
@@ -120,7 +110,7 @@ class Scoreboard:
         self._path = path
         self._free: list[Hand] = []
         self._rss_due = 0.0
-        self._names: dict[str, tuple[bytes, bytes]] = {}
+        self._names: dict[str, bytes] = {}
         for number in reversed(range(hands)):
             Hand(mapped, number, self._free)
 
@@ -153,7 +143,8 @@ class Scoreboard:
 
     def name_tasks(self, tasks: Mapping[str, str]) -> None:
         """Show the jobs of these functions under the names of their tasks, too."""
-        self._names = {each: (encoded(each), encoded(tasks[each])) for each in tasks}
+        for function, task in tasks.items():
+            self._name(function, task)
 
     def state(self, state: str) -> None:
         """Say what the worker does: one of `STATES`; safe in every thread.
@@ -177,20 +168,40 @@ class Scoreboard:
             started: now, in seconds since the epoch.
             deadline: when it has to have ended, by `time.monotonic`; 0 for never.
         """
-        try:
-            names = self._names[function]
-        except KeyError:
-            names = self._names[function] = (encoded(function), encoded(function))
         if started >= self._rss_due:
             self._rss_due = started + _RSS_EVERY
             self._measure()
+        names = self._names.get(function) or self._name(function, function)
         hand = self._free.pop()
-        hand.hold(names, handle, unique, started, deadline)
+        # From 1 to 255: 0 is what `pack_into` leaves there for a moment.
+        hand.last = last = hand.last % 255 + 1
+        mapped, at = self._map, hand.at
+        mapped[at] = last
+        _, _, done, failed, back = hand.counts
+        # All of them by position, and in this one call: so it takes half of the time.
+        _pack_job(
+            mapped,
+            at + 1,
+            RUNNING,
+            done,
+            failed,
+            back,
+            started,
+            deadline,
+            names,
+            handle.encode("utf-8", "surrogateescape"),
+            unique,
+            last,
+        )
         return hand
 
     def close(self, reason: str) -> None:
         """Say why the worker has ended; its last word."""
         write_end(self._map, reason)
+
+    def _name(self, function: str, task: str) -> bytes:
+        self._names[function] = names = NAMES.pack(encoded(function), encoded(task))
+        return names
 
     def _measure(self) -> None:
         # In one store, unlike `pack_into`, which begins with zeros.

@@ -14,7 +14,7 @@ from gearfleet._version import __version__
 
 if TYPE_CHECKING:
     from gearfleet.client import Client, JobHandle
-    from gearfleet.errors import Retry, SoftTimeLimitExceeded
+    from gearfleet.errors import Retry, SoftTimeLimitExceeded, TimeLimitExceeded
     from gearfleet.flows import chain, gather
     from gearfleet.results.reading import (
         count_group,
@@ -35,6 +35,7 @@ _HOMES = {
     "JobHandle": "gearfleet.client",
     "Retry": "gearfleet.errors",
     "SoftTimeLimitExceeded": "gearfleet.errors",
+    "TimeLimitExceeded": "gearfleet.errors",
     "chain": "gearfleet.flows",
     "count_group": "gearfleet.results.reading",
     "current_job": "gearfleet.tasks.current",
@@ -54,6 +55,7 @@ __all__ = [
     "JobHandle",
     "Retry",
     "SoftTimeLimitExceeded",
+    "TimeLimitExceeded",
     "__version__",
     "chain",
     "count_group",

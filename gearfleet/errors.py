@@ -24,6 +24,7 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
         - JobRefused                    the job server did not accept the job
         - JobQuarantined                workers died while they ran the job, so it is not run again
       + SoftTimeLimitExceeded           raised in a task that runs longer than it should
+      + TimeLimitExceeded               of a job that was ended by force, because it ran too long
       + Retry                           raised by a task: this job should be tried again
         - JobExpired                    the job did not begin before its `expires`
         - BatchFailed                   some jobs of a batch were not accepted
@@ -197,6 +198,10 @@ class JobQuarantined(JobError):
 
 class SoftTimeLimitExceeded(GearfleetError):
     """The job has not ended within its soft time limit."""
+
+
+class TimeLimitExceeded(GearfleetError):
+    """The job has not ended within its time limit, so its worker was ended by force."""
 
 
 class Retry(GearfleetError):

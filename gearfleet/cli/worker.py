@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--interrupt-grace", "S", _seconds, "seconds that an interrupted task may clean up"),
         ("--hook-timeout", "S", _seconds, "seconds that the shutdown hooks may take together"),
         ("--stop", "HOW", _stop, "what the first signal does to a job: drain or immediate"),
+        ("--time-limit", "S", _seconds, "seconds after which a job is ended by force; 0: never"),
         ("--startsecs", "S", _seconds, "seconds of age before which a worker is not renewed"),
         ("--max-jobs", "N", _number, "jobs after which the worker is renewed; 0 for any number"),
         ("--max-lifetime", "S", _seconds, "seconds after which it is renewed; 0 for never"),
@@ -222,6 +223,7 @@ def options_of(args: argparse.Namespace) -> WorkerOptions:
             max_rss=options.bytes_of(args.max_rss),
             max_idle=args.max_idle,
         ),
+        time_limit=args.time_limit,
         prefetch=args.prefetch,
         concurrency=args.concurrency,
     )

@@ -244,6 +244,7 @@ OWN: tuple[Option, ...] = (
     Option(
         "stop", stop, "what the first signal does to a job in hand: drain or immediate", "drain"
     ),
+    Option("time_limit", seconds, "after how many seconds a job is ended by force; 0: never", 0),
     Option("max_jobs", count, "after how many jobs a worker is renewed; 0 for any number", 0),
     Option("max_lifetime", seconds, "after how many seconds a worker is renewed; 0 for never", 0),
     Option(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The steps of the stop ladder (DESIGN.md, "Kill budget"), each also an option of the worker.
 LADDER = ("drain_timeout", "interrupt_grace", "hook_timeout")
 #: When a worker stops at once, and when it ends by itself.
-RENEWAL = ("stop", "startsecs", "max_jobs", "max_lifetime", "max_rss", "max_idle")
+RENEWAL = ("stop", "time_limit", "startsecs", "max_jobs", "max_lifetime", "max_rss", "max_idle")
 #: What the command says where it is not the default.
 _WORKER_OPTIONS = (*LADDER, *RENEWAL, "loglevel", "log_format", "prefetch", "concurrency")
 #: Seconds between the latest exit of a worker and Supervisor's SIGKILL.

@@ -35,6 +35,7 @@ class TaskOptions:
     backoff: BackoffLike | None = None
     retry_for: Exceptions = (Exception,)
     no_retry_for: Exceptions = ()
+    time_limit: float | timedelta | None = None
     soft_time_limit: float | timedelta | None = None
     expires: float | timedelta | None = None
     ignore_result: bool = False
@@ -52,6 +53,10 @@ class TaskOptions:
                 "codec 'pickle' without a signature would let whoever reaches the job server run "
                 "any code; leave signed=False out"
             )
+        if self.soft_time_limit is not None and self.time_limit is not None:
+            soft, hard = seconds_of(self.soft_time_limit, "it"), seconds_of(self.time_limit, "it")
+            if soft >= hard:
+                return f"soft_time_limit {soft:g} must be less than time_limit {hard:g}"
         return None
 
 
@@ -110,6 +115,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "backoff": backoff_problem,
     "retry_for": _exceptions,
     "no_retry_for": _exceptions,
+    "time_limit": _limit,
     "soft_time_limit": _limit,
     "expires": _limit,
     "ignore_result": _one_of(True, False),

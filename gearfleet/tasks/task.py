@@ -44,6 +44,7 @@ class Task(Calls[P, R]):
         module: dotted name of the module that declares it.
         place: the file and line of the declaration.
         soft_time_limit: seconds after which a job is told to end; None for never.
+        time_limit: seconds after which a job is ended by force; None as the worker says.
         is_async: whether `func` is a coroutine function.
     """
 
@@ -64,6 +65,8 @@ class Task(Calls[P, R]):
         self.priority = self.declared.priority
         limit = self.declared.soft_time_limit
         self.soft_time_limit = None if limit is None else seconds_of(limit, "soft_time_limit")
+        limit = self.declared.time_limit
+        self.time_limit = None if limit is None else seconds_of(limit, "time_limit")
         self.chosen = _chosen(self.declared)
 
     def _target(self) -> tuple[str, SubmitOptions]:
@@ -119,6 +122,7 @@ def task(
     backoff: BackoffLike | None = None,
     retry_for: Exceptions = (Exception,),
     no_retry_for: Exceptions = (),
+    time_limit: float | timedelta | None = None,
     soft_time_limit: float | timedelta | None = None,
     expires: float | timedelta | None = None,
     ignore_result: bool = False,
@@ -151,6 +155,8 @@ def task(
             of the failed attempt and returns seconds; None as the settings say.
         retry_for: the exceptions that are worth another attempt; `Retry` always is.
         no_retry_for: those among them that are not.
+        time_limit: seconds (or a timedelta) after which the worker is ended by force; the job
+            fails with `TimeLimitExceeded`, and may be tried again as after any failure.
         soft_time_limit: seconds (or a timedelta) after which `SoftTimeLimitExceeded` is raised
             in the task, which may catch it to clean up; the job fails with it otherwise.
         expires: seconds after which a job that did not begin is dropped.

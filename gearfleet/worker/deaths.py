@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from gearfleet.worker import procfs
 from gearfleet.worker.boards import read_boards
 from gearfleet.worker.scoreboard import close_for
+from gearfleet.worker.time_limits import read_evidence, remove_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from gearfleet.worker.boards import About, BoardEntry, JobInHand
+    from gearfleet.worker.time_limits import Evidence
 
 #: Whose end was asked for; where it came with force, no job is to blame.
 _TOLD_TO_STOP = frozenset({"draining", "interrupted", "stopping"})
@@ -42,6 +44,8 @@ class Death:
         job_began: when it had begun the job.
         deadline: when the job must have ended, by `time.monotonic`; 0 for never.
         release: of its code.
+        is_timeout: whether it ended because the job ran into its time limit.
+        stacks: where its threads were then.
     """
 
     pid: int
@@ -52,6 +56,8 @@ class Death:
     job_began: float
     deadline: float = 0.0
     release: str = ""
+    is_timeout: bool = False
+    stacks: str = ""
 
     def __str__(self) -> str:
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.noticed))
@@ -80,8 +86,16 @@ def collect_deaths(run_dir: Path) -> Iterator[tuple[BoardEntry, list[tuple[JobIn
             continue
         about = entry.about
         how = procfs.how_it_ended(about.pid, about.ticks) if about.is_of_this_boot else ""
-        yield entry, [(job, _death(entry, job, how)) for job in entry.jobs if _is_to_blame(entry)]
+        evidence = read_evidence(run_dir, about.file_name) if about.is_of_this_boot else None
+        if evidence is not None:
+            how = "by a time limit"
+            late = [job for job in entry.jobs if evidence.is_of(job.deadline)]
+            yield entry, [(job, _death(entry, job, how, evidence)) for job in late]
+        else:
+            blamed = entry.jobs if _is_to_blame(entry) else ()
+            yield entry, [(job, _death(entry, job, how)) for job in blamed]
         close_for(entry, _reason(entry, how))
+        remove_evidence(run_dir, about.file_name)
 
 
 def take_place(run_dir: Path, about: About) -> str:
@@ -101,7 +115,7 @@ def _is_to_blame(entry: BoardEntry) -> bool:
     return entry.about.is_of_this_boot and entry.state not in _TOLD_TO_STOP
 
 
-def _death(entry: BoardEntry, job: JobInHand, how: str) -> Death:
+def _death(entry: BoardEntry, job: JobInHand, how: str, evidence: Evidence | None = None) -> Death:
     about = entry.about
     return Death(
         pid=about.pid,
@@ -112,6 +126,8 @@ def _death(entry: BoardEntry, job: JobInHand, how: str) -> Death:
         job_began=job.started,
         deadline=job.deadline,
         release=about.release,
+        is_timeout=evidence is not None,
+        stacks=evidence.stacks if evidence else "",
     )
 
 

@@ -84,6 +84,7 @@ def equipped(
             packing=packing,
             updates=updates,
             loop=loop,
+            time_limits=(watch.time_limits or None) if watch else None,
         )
         worker.answer_with(watch.over(executor, served) if watch else executor.execute, served)
         yield executor

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from gearfleet.worker.event_loop import Loop
     from gearfleet.worker.retrying import Retries
     from gearfleet.worker.soft_limit import SoftLimit
+    from gearfleet.worker.time_limits import TimeLimits
 
 logger = logging.getLogger(__name__)
 
@@ -95,13 +97,15 @@ class Executor:
         packing: Packing | None = None,
         updates: HeldUpdates | None = None,
         loop: Loop | None = None,
+        time_limits: TimeLimits | None = None,
     ) -> None:
         """Serve `tasks`, by the functions that the job server knows them by.
 
         `packing` reads their payloads, by default as where there are no keys;
         `aftermath` keeps their records, and starts what follows them; `retries`
         submits their further attempts; `updates` sends what they say while they run;
-        `loop` runs their coroutines, by default one of this thread.
+        `loop` runs their coroutines, by default one of this thread; `time_limits` ends
+        the process when one of them runs too long.
         """
         self.completed = 0
         self.failed = 0
@@ -116,6 +120,7 @@ class Executor:
         self._retries = retries
         self._updates = updates
         self._loop = loop or OwnLoop()
+        self._time_limits = time_limits
         self._counting = threading.Lock()
         self._pid = os.getpid()
 
@@ -128,6 +133,8 @@ class Executor:
                 attempt, or what follows it, not be submitted; it has to run again.
         """
         started = time.time()
+        if self._time_limits is not None:
+            self._time_limits.begin(assignment)
         try:
             with self._ladder.job():
                 job, outcome = self._run(assignment)
@@ -137,12 +144,34 @@ class Executor:
             raise
         finally:
             self._let_go(assignment)
-        has_arguments = True
         with self._counting:
             if isinstance(outcome, Completed):
                 self.completed += 1
             else:
                 self.failed += 1
+        return self._settle(assignment, job, outcome, started)
+
+    def time_out(self, assignment: Assignment, error: Exception, stacks: str) -> Outcome:
+        """Fail a job that another worker ran into its time limit; it may be tried again.
+
+        Raises:
+            GearfleetError: as `execute` does.
+        """
+        try:
+            call = self._packing.unpack(assignment.data, self._terms[assignment.task])
+        except Exception:
+            return self.refuse(assignment, error)
+        failure = replace(describe(error), traceback=stacks)
+        outcome = Failed(error=error, failure=failure, is_ours=call.meta is not None)
+        with self._counting:
+            self.failed += 1
+        return self._settle(assignment, self._job(assignment, call), outcome, time.time())
+
+    def _settle(
+        self, assignment: Assignment, job: Job, outcome: Outcome, started: float
+    ) -> Outcome:
+        """Do what follows a job, and return its outcome."""
+        has_arguments = True
         if isinstance(outcome, Failed):
             with unheard(job, assignment):  # so that the log says of which job it speaks
                 if self._is_tried_again(job, outcome, started, assignment):
@@ -252,6 +281,8 @@ class Executor:
     def _let_go(self, assignment: Assignment) -> None:
         """Let nobody speak for the job any more: what follows is ours to send."""
         job_in_hand.set(None)
+        if self._time_limits is not None:
+            self._time_limits.end(assignment)
         if self._updates is not None:
             self._updates.end(assignment)
 

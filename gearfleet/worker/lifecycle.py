@@ -31,7 +31,6 @@ Everything but `_phase`, `_is_called` and `_limit` is written by the thread alon
 
 from __future__ import annotations
 
-import faulthandler
 import select
 import signal
 import socket
@@ -43,6 +42,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gearfleet.errors import EXIT_RECYCLED, JobInterrupted
 from gearfleet.worker import sentences
+from gearfleet.worker.hard_end import HardEnd
 from gearfleet.worker.rungs import Limits, Phase, Rung
 from gearfleet.worker.signals import INTERRUPT, Handlers
 from gearfleet.worker.soft_limit import SoftLimit
@@ -58,7 +58,7 @@ LAST_CALL = 3.0
 _CALL_AGAIN = 0.05
 
 # Bytes that the main thread sends to the ladder's; signals end at 64.
-_RECYCLE, _LIMIT, _END, _HOOKS = 252, 253, 254, 255
+_RECYCLE, _LOOK, _END, _HOOKS = 252, 253, 254, 255
 
 
 class Interruptible(Protocol):
@@ -91,6 +91,7 @@ class StopLadder:
         resume: Callable[[], None] = lambda: None,
         tell: Callable[[str], None] = lambda state: None,
         crew: Interruptible | None = None,
+        hard_end: HardEnd | None = None,
     ) -> None:
         """Watch when it is entered; the functions are called from the ladder's thread.
 
@@ -101,6 +102,7 @@ class StopLadder:
             resume: undoes `quiet`.
             tell: is told each new state: quiet, idle, draining, interrupted.
             crew: runs the jobs where the main thread does not.
+            hard_end: of the process, which time limits use too.
         """
         self.reason = ""
         self.is_interrupted = False
@@ -112,6 +114,7 @@ class StopLadder:
         self._resume = resume
         self._tell_state = tell
         self._crew = crew
+        self._hard_end = hard_end or HardEnd()
         self._is_told_to_stop = False
         #: Before that the process may not end in order to be renewed.
         self._renews_from = time.monotonic() + limits.startsecs
@@ -133,6 +136,7 @@ class StopLadder:
     def __enter__(self) -> StopLadder:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
+        self._hard_end.wake_by(self._look_again)
         self._handlers = Handlers(self._writer, self._raise_if_due)
         # Not select(), which knows no descriptor above 1023.
         self._poll = select.poll()
@@ -145,7 +149,7 @@ class StopLadder:
         self._handlers.restore()
         self._writer.send(bytes([_END]))
         self._thread.join(LAST_CALL)
-        faulthandler.cancel_dump_traceback_later()
+        self._hard_end.close()
         self._reader.close()
         self._writer.close()
 
@@ -202,7 +206,10 @@ class StopLadder:
     def _watch_limit(self, limit: SoftLimit | None) -> None:
         self._limit = limit
         if limit is not None and limit.due_at < self._looks_at:
-            self._writer.send(bytes([_LIMIT]))
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._writer.send(bytes([_LOOK]))
 
     # The ladder's thread
 
@@ -236,7 +243,7 @@ class StopLadder:
         again = time.monotonic() + _CALL_AGAIN if self._is_called else inf
         limit = self._limit
         due_at = inf if limit is None else max(limit.due_at, self._limit_called_at + _CALL_AGAIN)
-        return min(self._deadline, again, due_at, self._renewal_at)
+        return min(self._deadline, again, due_at, self._renewal_at, self._hard_end.looks_at)
 
     def _handle_stop(self, name: str) -> None:
         if self._rung is Rung.HOOKS:
@@ -297,6 +304,7 @@ class StopLadder:
             # The signal came just before a system call that waits: Python's
             # handler runs when it returns, so something must make it return.
             self._call_main_thread()
+        self._look_for_overdue()
         limit = self._limit
         if limit is not None and time.monotonic() >= limit.due_at:
             self._tell(limit)
@@ -308,6 +316,12 @@ class StopLadder:
         if now >= self._deadline:
             self._deadline = inf
             self._handle_deadline()
+
+    def _look_for_overdue(self) -> None:
+        self._hard_end.tidy()
+        if (found := self._hard_end.overdue()) is not None:
+            sentences.time_limit_reached(*found)
+            self._hard_end.end_now()
 
     def _handle_deadline(self) -> None:
         if self._rung is Rung.DRAINING:
@@ -321,7 +335,7 @@ class StopLadder:
     def _handle_hooks(self) -> None:
         self._rung = Rung.HOOKS
         self._deadline = time.monotonic() + self._limits.hook_timeout
-        _end_hard_in(self._limits.hook_timeout + LAST_CALL)
+        self._hard_end.last_call(self._limits.hook_timeout + LAST_CALL)
 
     def _start_draining(self, name: str, timeout: float) -> None:
         is_first = self._rung is Rung.RUNNING
@@ -346,7 +360,7 @@ class StopLadder:
         grace = self._limits.interrupt_grace
         self._rung, self.is_interrupted = Rung.INTERRUPTED, True
         self._deadline = time.monotonic() + grace
-        _end_hard_in(grace + LAST_CALL)
+        self._hard_end.last_call(grace + LAST_CALL)
         self._tell_state("interrupted")
         in_hand = self.in_hand
         self._call_main_thread()
@@ -414,11 +428,3 @@ def _signal_main_thread() -> None:
     ident = threading.main_thread().ident
     assert ident is not None
     signal.pthread_kill(ident, INTERRUPT)
-
-
-def _end_hard_in(seconds: float) -> None:
-    """End the process, with the stacks of all threads on stderr, unless it is called off.
-
-    The timer is a thread in C, so it works with the GIL held.
-    """
-    faulthandler.dump_traceback_later(seconds, exit=True, file=2)

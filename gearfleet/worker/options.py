@@ -15,11 +15,13 @@ class WorkerOptions:
     Attributes:
         limits: of the steps of stopping.
         recycling: when it ends in order to be started afresh.
+        time_limit: seconds of a job whose task has no limit of its own; 0 for none.
         prefetch: how many jobs may be here, the running one included.
         concurrency: how many jobs run at a time.
     """
 
     limits: Limits = field(default_factory=Limits)
     recycling: Recycling = field(default_factory=Recycling)
+    time_limit: float = 0.0
     prefetch: int = 1
     concurrency: int = 1

@@ -128,6 +128,8 @@ def _watched(
         release=info.release,
         prefetch=options.prefetch,
         hands=options.concurrency,
+        tasks=info.tasks,
+        time_limit=options.time_limit,
     )
 
 
@@ -149,6 +151,7 @@ def _alone(
             quiet=worker.quiet,
             resume=worker.resume,
             tell=watch.board.state,
+            hard_end=watch.hard_end,
         ) as ladder,
         equipped(
             worker, info.tasks, settings, hooks=selected, ladder=ladder, watch=watch
@@ -185,6 +188,7 @@ def _with_crew(
             resume=worker.resume,
             tell=watch.board.state,
             crew=crew,
+            hard_end=watch.hard_end,
         ) as ladder,
         equipped(
             worker,

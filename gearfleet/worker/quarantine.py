@@ -54,9 +54,14 @@ class Quarantine:
         in_hand: what `deaths` need be looked up of; None where nothing is.
     """
 
-    def __init__(self, run_dir: Path, after: int) -> None:
-        """Keep the deaths in `run_dir`; `enter` must be called before anything else."""
+    def __init__(self, run_dir: Path, after: int, *, has_time_limits: bool = False) -> None:
+        """Keep the deaths in `run_dir`; `enter` must be called before anything else.
+
+        A worker whose jobs have time limits looks for those that ran into one, whatever
+        `after` is.
+        """
         self.after = after
+        self._is_needed = bool(after) or has_time_limits
         self.in_hand: InHand | None = None
         self._run_dir = run_dir
         self._folder = run_dir / FOLDER
@@ -71,7 +76,7 @@ class Quarantine:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked():
             self._collect()
-            if self.after:
+            if self._is_needed:
                 in_hand = InHand.open(self._folder)
                 in_hand.release_dead()
                 self._mark_all(in_hand)
@@ -108,8 +113,9 @@ class Quarantine:
 
     def _collect(self) -> None:
         for entry, suspects in collect_deaths(self._run_dir):
-            for job, death in suspects if self.after else ():
-                self._add(job.function, job.unique, death)
+            for job, death in suspects:
+                if self.after or death.is_timeout:
+                    self._add(job.function, job.unique, death)
             if self.in_hand is not None:
                 self.in_hand.release(entry.about.pid, entry.about.ticks)
 

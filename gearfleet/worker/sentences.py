@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from math import inf
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,16 @@ def soft_limit_reached(seconds: float) -> None:
         "The job in hand has reached its soft time limit of %g s",
         seconds,
         extra={"action": "soft_time_limit", "seconds": seconds},
+    )
+
+
+def time_limit_reached(job: Any, seconds: float) -> None:
+    """Say that the process ends now, because of a job."""
+    logger.critical(
+        "Job %s of %s has reached its time limit of %g s: the process ends now, with the stacks of "
+        "its threads; who is given the job next fails it.",
+        *(job.handle, job.task, seconds),
+        extra={"action": "time_limit", "handle": job.handle, "function": job.task},
     )
 
 

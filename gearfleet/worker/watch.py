@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from gearfleet.errors import JobQuarantined
 from gearfleet.worker.boards import About
+from gearfleet.worker.hard_end import FOLDER as TIME_LIMITS
+from gearfleet.worker.hard_end import HardEnd
 from gearfleet.worker.in_hand import key_of
 from gearfleet.worker.job import Completed, Failed
 from gearfleet.worker.quarantine import Quarantine
 from gearfleet.worker.scoreboard import DONE, FAILED, GIVEN_BACK, Scoreboard
+from gearfleet.worker.time_limits import TimeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +44,7 @@ class Executing(Protocol):
 
     def execute(self, assignment: Assignment) -> Outcome: ...
     def refuse(self, assignment: Assignment, error: JobQuarantined, *, is_read: bool) -> Failed: ...
+    def time_out(self, assignment: Assignment, error: Exception, stacks: str) -> Outcome: ...
 
 
 class Watch:
@@ -51,12 +55,23 @@ class Watch:
     Attributes:
         board: of this process.
         reason: why it ends.
+        time_limits: of its tasks.
+        hard_end: which they use.
     """
 
-    def __init__(self, board: Scoreboard, quarantine: Quarantine, about: About) -> None:
+    def __init__(
+        self,
+        board: Scoreboard,
+        quarantine: Quarantine,
+        about: About,
+        time_limits: TimeLimits,
+        hard_end: HardEnd,
+    ) -> None:
         """Use these; see `open`."""
         self.board = board
         self.reason = ""
+        self.time_limits = time_limits
+        self.hard_end = hard_end
         self._quarantine = quarantine
         self._about = about
 
@@ -72,10 +87,13 @@ class Watch:
         release: str,
         prefetch: int = 1,
         hands: int = 1,
+        tasks: Mapping[str, Task[..., Any]] | None = None,
+        time_limit: float = 0.0,
     ) -> Self:
         """Begin to watch this process; where the run directory cannot be written, in vain.
 
-        `hands` is how many jobs run at a time.
+        `hands` is how many jobs run at a time; `time_limit` is that of `tasks` without one
+        of their own, 0 for none.
         """
         about = About(
             program=program,
@@ -85,7 +103,11 @@ class Watch:
             release=release,
             prefetch=prefetch,
         )
-        quarantine = Quarantine(settings.run_dir, settings.quarantine_after)
+        hard_end = HardEnd(settings.run_dir / TIME_LIMITS / about.file_name, is_shared=hands > 1)
+        time_limits = TimeLimits(tasks or {}, time_limit, hard_end)
+        quarantine = Quarantine(
+            settings.run_dir, settings.quarantine_after, has_time_limits=bool(time_limits)
+        )
         try:
             previous, trouble = quarantine.enter(about, hands), ""
         except OSError as error:
@@ -93,7 +115,7 @@ class Watch:
         board = Scoreboard.open(settings.run_dir, about.after(previous), hands=hands)
         if trouble and board.path is not None:
             _warn(f"no job of this worker is taken out: {trouble}")
-        return cls(board, quarantine, about)
+        return cls(board, quarantine, about, time_limits, hard_end)
 
     def over(
         self, executor: Executing, tasks: Mapping[str, Task[..., Any]] | None = None
@@ -101,11 +123,13 @@ class Watch:
         """Return what runs a job as `executor` does, of `tasks` by their functions."""
         self.board.name_tasks({each: task.name for each, task in (tasks or {}).items()})
         begin, in_hand = self.board.begin, self._quarantine.in_hand
+        time_limits = self.time_limits or None
 
         def execute(assignment: Assignment) -> Outcome:
             handle = assignment.handle or ""
             unique = (assignment.unique or handle).encode("utf-8", "surrogateescape")
-            hand = begin(assignment.task, handle, unique, started=time.time())
+            deadline = time_limits.deadline(assignment.task) if time_limits else 0.0
+            hand = begin(assignment.task, handle, unique, started=time.time(), deadline=deadline)
             how = GIVEN_BACK
             try:
                 if in_hand is not None and in_hand.hold(hand.number, key_of(unique)):
@@ -134,7 +158,12 @@ class Watch:
     def _execute_suspect(self, executor: Executing, assignment: Assignment) -> Outcome:
         deaths = self._deaths(assignment)
         after = self._quarantine.after
-        if len(deaths) < after:
+        timeouts = [death for death in deaths if death.is_timeout]
+        if timeouts:
+            death = timeouts[-1]
+            error = self.time_limits.verdict(assignment.task, death)
+            outcome = executor.time_out(assignment, error, death.stacks)
+        elif not after or len(deaths) < after:
             outcome = executor.execute(assignment)
         else:
             # Where one more died, it was not the task that killed it, but what is read of the job.

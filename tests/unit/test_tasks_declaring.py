@@ -87,6 +87,8 @@ def test_task__keeps_its_declaration() -> None:
     assert declared.declared.retries == 3
     assert declared.soft_time_limit == 90.0
     assert Task(plain).soft_time_limit is None
+    assert Task(plain, time_limit=timedelta(minutes=2)).time_limit == 120.0
+    assert Task(plain).time_limit is None
     assert declared.declared.on_success is plain
     assert declared.chosen == SubmitOptions(unique=True, expires=3600, save=False)
 
@@ -174,8 +176,12 @@ def test_refused__what_is_no_function(thing: Any, kind: str) -> None:
         ({"no_retry_for": (ValueError, 1)}, "no_retry_for .* tuple of them"),
         ({"expires": float("nan")}, "expires nan"),
         ({"soft_time_limit": 0}, "soft_time_limit 0: it must be more than 0 seconds"),
+        ({"time_limit": -1}, "time_limit -1: it must be more than 0 seconds"),
+        (
+            {"soft_time_limit": 60, "time_limit": timedelta(minutes=1)},
+            "soft_time_limit 60 must be less than time_limit 60",
+        ),
         ({"soft_time_limit": "5"}, "soft_time_limit '5'"),
-        ({"time_limit": 5}, "Unknown option 'time_limit' of @task"),
         ({"expires": 0}, "expires 0: it must be more than 0 seconds"),
         ({"backoff": "soon"}, "backoff 'soon': it must be seconds"),
         ({"on_success": "tell"}, "on_success 'tell': .* dotted path"),

@@ -29,7 +29,7 @@ def resize(image_id: int, width: int = 200) -> str:
     return f"{image_id}x{width}"
 
 
-@task(queue="bar", priority="high", retries=3, retry_for=OSError, soft_time_limit=60, unique=True)
+@task(queue="bar", priority="high", retries=3, retry_for=OSError, soft_time_limit=60, time_limit=90)
 async def send(*, to: str) -> bool:
     return bool(to)
 

@@ -165,7 +165,9 @@ def lead_pool(args: argparse.Namespace, output: Output) -> int:
     """Run a pool of workers, each with the options in `args`; return its exit code."""
     from gearfleet.worker.logs import logging_as
     from gearfleet.worker.pool import Pool
+    from gearfleet.worker.titles import entitle
 
+    entitle(f"{_program(args)} pool of {args.processes}")
     with logging_as(logs.log_options(args, output.verbosity)):
         return Pool(args.processes, limits=options_of(args).limits).run()
 
@@ -187,10 +189,14 @@ def serve_module(module: WorkerModule, project: Project, args: argparse.Namespac
         module,
         queues=args.queue_name,
         settings=project.settings,
-        program=os.environ.get("GEARFLEET_PROGRAM", args.worker_name),
+        program=_program(args),
         options=options_of(args),
         member=_raised(project),
     )
+
+
+def _program(args: argparse.Namespace) -> str:
+    return os.environ.get("GEARFLEET_PROGRAM") or str(args.worker_name)
 
 
 def _raised(project: Project) -> Member | None:

@@ -20,6 +20,7 @@ from gearfleet.worker.event_loop import SharedLoop
 from gearfleet.worker.lifecycle import StopLadder
 from gearfleet.worker.options import WorkerOptions
 from gearfleet.worker.recycling import LOOK_EVERY, Recycler
+from gearfleet.worker.titles import titled
 from gearfleet.worker.watch import Watch
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def serve(
     staffed = _alone if options.concurrency == 1 else _with_crew
     with (
         _watched(info, settings, options, member) as watch,
+        titled(watch.board.path),
         staffed(info, settings, options, selected, watch) as (worker, ladder, executor),
     ):
         if options.recycling.is_needed:

@@ -304,11 +304,11 @@ class Link:
         self._was_registered, self._has_complained = True, False
         count = len(self._registration.functions)
         logger.info(
-            "Job server %s is back, registered with %d functions"
+            "Job server %s is back: registered again, ready for jobs of %s"
             if is_back
-            else "Registered at job server %s with %d functions",
+            else "Registered at job server %s: ready for jobs of %s",
             self.address,
-            count,
+            "1 function" if count == 1 else f"{count} functions",
             extra={
                 "action": "worker_reconnected" if is_back else "worker_registered",
                 "server": str(self.address),

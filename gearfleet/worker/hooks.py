@@ -12,10 +12,10 @@ other module it is global: it runs in every worker whose process imported that
 module. The setting ``hooks`` names further ones by dotted path; their modules
 are imported for it.
 
-`on_start` and `before_job` hooks run in this order: those of the settings, the
-global ones, those of the worker module, each in order of declaration.
-`after_job` and `on_shutdown` hooks run in the reverse order, so that what was
-set up last is torn down first.
+`on_fork`, `on_start` and `before_job` hooks run in this order: those of the settings,
+the global ones, those of the worker module, each in order of declaration.
+`after_job`, `on_drain` and `on_shutdown` hooks run in the reverse order, so that what
+was set up last is torn down first.
 
 A hook takes what it needs: its parameters without a default are filled from
 the left with what is offered (`OFFERED`), so ``def say_goodbye():`` will do.
@@ -44,8 +44,10 @@ F = TypeVar("F", bound="Callable[..., object]")
 #: The kinds of hook, and what each is called with.
 OFFERED: Mapping[str, tuple[str, ...]] = {
     "on_start": ("worker",),
+    "on_fork": ("worker",),
     "before_job": ("job",),
     "after_job": ("job", "outcome"),
+    "on_drain": ("reason",),
     "on_shutdown": ("reason",),
 }
 
@@ -55,6 +57,14 @@ _declared: dict[str, dict[str, Hook]] = {kind: {} for kind in OFFERED}
 def on_start(func: F) -> F:
     """Run `func(worker)` before the worker takes its first job; `worker` is a `WorkerInfo`."""
     return _declare("on_start", func)
+
+
+def on_fork(func: F) -> F:
+    """Run `func(worker)` in each worker of a pool when it was forked, before its start hooks.
+
+    For what forked processes must not share, such as connections.
+    """
+    return _declare("on_fork", func)
 
 
 def before_job(func: F) -> F:
@@ -68,6 +78,14 @@ def after_job(func: F) -> F:
     It runs before the answer is sent. An interrupted job has no outcome yet.
     """
     return _declare("after_job", func)
+
+
+def on_drain(func: F) -> F:
+    """Run `func(reason)` when the worker begins to drain, in a thread beside the job in hand.
+
+    It delays nothing; in the end the worker waits for it, within `hook_timeout`.
+    """
+    return _declare("on_drain", func)
 
 
 def on_shutdown(func: F) -> F:
@@ -110,8 +128,10 @@ class Hooks:
     """The hooks of one worker, in the order in which they run."""
 
     on_start: tuple[Hook, ...] = ()
+    on_fork: tuple[Hook, ...] = ()
     before_job: tuple[Hook, ...] = ()
     after_job: tuple[Hook, ...] = ()
+    on_drain: tuple[Hook, ...] = ()
     on_shutdown: tuple[Hook, ...] = ()
 
 
@@ -198,4 +218,4 @@ def _ordered(kind: str, named: tuple[Hook, ...], module: str) -> tuple[Hook, ...
     own = [hook for hook in declared if f"{hook.func.__module__}.".startswith(f"{module}.")]
     free = [hook for hook in declared if hook not in own and not declared_in(hook.func.__module__)]
     ordered = (*named, *free, *own)
-    return ordered if kind in {"on_start", "before_job"} else ordered[::-1]
+    return ordered if kind in {"on_start", "on_fork", "before_job"} else ordered[::-1]

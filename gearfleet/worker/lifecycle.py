@@ -91,6 +91,7 @@ class StopLadder:
         resume: Callable[[], None] = lambda: None,
         tell: Callable[[str], None] = lambda state: None,
         crew: Interruptible | None = None,
+        on_drain: Callable[[str], None] | None = None,
         hard_end: HardEnd | None = None,
     ) -> None:
         """Watch when it is entered; the functions are called from the ladder's thread.
@@ -102,6 +103,8 @@ class StopLadder:
             resume: undoes `quiet`.
             tell: is told each new state: quiet, idle, draining, interrupted.
             crew: runs the jobs where the main thread does not.
+            on_drain: is called in a thread of its own, with the reason, when a drain begins;
+                `shutting_down` waits for it.
             hard_end: of the process, which time limits use too.
         """
         self.reason = ""
@@ -114,6 +117,8 @@ class StopLadder:
         self._resume = resume
         self._tell_state = tell
         self._crew = crew
+        self._on_drain = on_drain
+        self._drain_hooks: threading.Thread | None = None
         self._hard_end = hard_end or HardEnd()
         self._is_told_to_stop = False
         #: Before that the process may not end in order to be renewed.
@@ -190,6 +195,8 @@ class StopLadder:
         self._writer.send(bytes([_HOOKS]))
         with _Inside(self, Phase.HOOKS):
             yield
+            if self._drain_hooks is not None:
+                self._drain_hooks.join()
 
     def _is_due(self) -> bool:
         if self._phase is Phase.STARTING:
@@ -344,6 +351,7 @@ class StopLadder:
         if is_first:
             self._drain()
             self._tell_state("draining")
+            self._begin_drain_hooks(name)
         is_immediate = self._is_told_to_stop and self._limits.stop == "immediate"
         if not (is_immediate and self.in_hand):
             sentences.draining(name, self.in_hand, timeout, self.exit_code)
@@ -351,6 +359,13 @@ class StopLadder:
             self._call_main_thread()
         elif is_immediate:
             self._interrupt(f"{name}, and the option stop is immediate")
+
+    def _begin_drain_hooks(self, reason: str) -> None:
+        if self._on_drain is not None:
+            self._drain_hooks = threading.Thread(
+                target=self._on_drain, args=(reason,), name="on_drain hooks", daemon=True
+            )
+            self._drain_hooks.start()
 
     def _renew(self, reason: str, timeout: float) -> None:
         self.exit_code = EXIT_RECYCLED

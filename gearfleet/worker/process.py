@@ -8,6 +8,7 @@ import re
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gearfleet.config import release_of
@@ -109,7 +110,7 @@ def serve(
             if member:
                 worker.after_registration = member.serving
                 member.up()
-            _work(info, worker, selected, ladder, watch.board)
+            _work(info, worker, _first_hooks(selected, member), ladder, watch.board)
         finally:
             watch.board.state("stopping")
             _shut_down(executor, selected, ladder)
@@ -153,6 +154,7 @@ def _alone(
             quiet=worker.quiet,
             resume=worker.resume,
             tell=watch.board.state,
+            on_drain=_drain_hooks(selected),
             hard_end=watch.hard_end,
         ) as ladder,
         equipped(
@@ -190,6 +192,7 @@ def _with_crew(
             resume=worker.resume,
             tell=watch.board.state,
             crew=crew,
+            on_drain=_drain_hooks(selected),
             hard_end=watch.hard_end,
         ) as ladder,
         equipped(
@@ -204,6 +207,14 @@ def _with_crew(
         ) as executor,
     ):
         yield worker, ladder, executor
+
+
+def _first_hooks(selected: hooks.Hooks, member: Member | None) -> Sequence[hooks.Hook]:
+    return (*selected.on_fork, *selected.on_start) if member else selected.on_start
+
+
+def _drain_hooks(selected: hooks.Hooks) -> Callable[[str], None] | None:
+    return partial(hooks.run, selected.on_drain) if selected.on_drain else None
 
 
 def choose_queues(module: WorkerModule, queues: Iterable[str]) -> tuple[str, ...]:
@@ -249,7 +260,7 @@ def _one_word(part: str) -> str:
 def _work(
     info: WorkerInfo,
     worker: TaskWorker,
-    selected: hooks.Hooks,
+    first: Sequence[hooks.Hook],
     ladder: StopLadder,
     board: Scoreboard,
 ) -> None:
@@ -257,13 +268,13 @@ def _work(
     _log_start(info)
     try:
         with ladder.starting():
-            hooks.run(selected.on_start, info)
+            hooks.run(first, info)
         logger.info(
-            "Ready for jobs of %s",
-            ", ".join(str(address) for address in worker.addresses),
-            extra={"action": "worker_ready"},
+            "Connecting to %s",
+            ", ".join(f"job server {address}" for address in worker.addresses),
+            extra={"action": "worker_connecting"},
         )
-        board.state("idle")
+        board.state("quiet" if ladder.is_quiet else "idle")
         worker.work(poll_timeout=LOOK_EVERY if worker.recycler else None)
     except JobInterrupted:
         return  # the connections are closed, so the job runs again elsewhere

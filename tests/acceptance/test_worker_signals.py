@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from gearfleet.errors import EXIT_RECYCLED
+from tests.support.processes import GEARFLEET, ROOT, Process, clean_environment
 from tests.support.workers import WorkerProject
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.job_servers import JobServer
-    from tests.support.processes import Process
 
 #: Renewed at any age.
 NO_STARTSECS = ("--startsecs", "0")
@@ -220,3 +220,32 @@ def test_signals__that_come_in_a_burst_leave_no_orphan(project: WorkerProject) -
             worker.signal(number)
     assert worker.wait() == 0
     assert project.diary[-1] == "goodbye SIGTERM"
+
+
+SLOW_IMPORT = """
+import sys, time
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "gearfleet.cli":
+            print("importing", flush=True)
+            time.sleep(60)
+
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop__of_a_process_that_has_imported_next_to_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW_IMPORT)
+    worker = Process(
+        [*GEARFLEET, "worker", "-a", "app", "-n", "worker_foo"],
+        log=tmp_path / "log",
+        env=clean_environment(PYTHONPATH=f"{tmp_path}:{ROOT}"),
+    )
+    worker.wait_for_output("importing")
+    worker.signal(number)
+    assert worker.wait(timeout=10) == 0
+    assert "Traceback" not in worker.output()

@@ -38,6 +38,14 @@ class Updates(Protocol):
     def warning(self, job: CurrentJob, data: bytes) -> None: ...
 
 
+def foreign_id(server: object, handle: str, unique: str) -> str:
+    """Return what stands for the id of a job that another client has submitted.
+
+    Handles begin anew when a job server does (F14), so it takes the unique too.
+    """
+    return f"{server}/{handle}/{unique}"
+
+
 class CurrentJob:
     """The job in hand; `current_job` returns it.
 
@@ -62,7 +70,8 @@ class CurrentJob:
         meta = self._facts.meta
         if meta is not None:
             return meta.id
-        return f"{self.assignment.connection.address}/{self.assignment.handle}"
+        given = self.assignment
+        return foreign_id(given.connection.address, given.handle, given.unique)
 
     @property
     def attempt(self) -> int:

@@ -126,7 +126,7 @@ class Aftermath:
             return True
         if meta is None:
             return self.recorder.wants_success()
-        if meta.chain or meta.hook:
+        if meta.chain or meta.hook or meta.attempt > 1:
             return True
         return self.recorder.wants_success(meta.save, waits=meta.waits)
 
@@ -195,6 +195,8 @@ class Aftermath:
             self.recorder.success(record._replace(keep_until=time.time() + plan.keep))
         elif self.recorder.wants_success(meta and meta.save, waits=bool(meta and meta.waits)):
             self.recorder.success(record)
+        elif record.attempt > 1:
+            self.recorder.forget(record.id)  # that of the failed attempt says that another comes
 
     def _keep_failure(self, record: TaskRecord, *, waits: bool) -> None:
         try:

@@ -347,9 +347,9 @@ def _end_fork(outcome: Outcome | None) -> NoReturn:
     code = 0
     if isinstance(outcome, Failed):
         code = _exit_code(outcome.error)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
+    for stream in ("stdout", "stderr"):
+        with suppress(Exception):  # a task may have deleted it
+            getattr(sys, stream).flush()
     os._exit(code)
 
 

@@ -16,10 +16,12 @@ import logging
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ResultStoreUnavailable
 from gearfleet.results import TaskRecord, seal
+from gearfleet.tasks.current import foreign_id
 
 if TYPE_CHECKING:
     from gearfleet.results import ResultStore, Sealed
@@ -70,7 +72,10 @@ class Recorder:
         return bool(save) if waits else self._store.retention.wants_success(save)
 
     def success(self, record: TaskRecord) -> None:
-        """Keep `record` soon; it is put into bytes now, so that later changes do not matter."""
+        """Keep `record` soon; it is put into bytes now, so that later changes do not matter.
+
+        That of a further attempt is written now: until then the store says that one will come.
+        """
         if self._store is None:
             return
         sealed = seal(record)
@@ -81,6 +86,15 @@ class Recorder:
                 self._start()
             if len(self._pending) == 1:
                 self._changed.notify()
+        if record.attempt > 1:
+            with suppress(ResultStoreUnavailable):  # it is pending
+                self.flush()
+
+    def forget(self, job: str) -> None:
+        """Delete the record of a job, if the store can be reached."""
+        if self._store is not None:
+            with suppress(ResultStoreUnavailable):
+                self._store.delete([job])
 
     def is_pending(self, job: str) -> bool:
         """Return whether the success of this job is about to be written."""
@@ -208,11 +222,11 @@ def record_of(
 ) -> TaskRecord:
     """Return the record of `job`: a failure if there is one, else a success with `result`.
 
-    A job of a foreign client, which has no id, is kept under its handle.
+    A job of a foreign client, which has no id, is kept under its handle and its unique.
     """
     meta = job.meta
     return TaskRecord(
-        id=meta.id if meta else f"{server}/{job.handle}",
+        id=meta.id if meta else foreign_id(server, job.handle, job.unique),
         task=job.task.name,
         state=state or ("failure" if failure else "success"),
         name=meta.name if meta else "",

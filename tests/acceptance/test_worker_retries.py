@@ -11,6 +11,7 @@ import pytest
 from gearfleet.errors import JobFailed
 from gearfleet.gearman import GearmanClient
 from gearfleet.results import open_store
+from gearfleet.tasks import SubmitOptions
 from tests.support.waiting import wait_for
 from tests.support.workers import WorkerProject
 
@@ -168,6 +169,18 @@ def test_retry__by_the_settings(tmp_path: Path, job_server: JobServer) -> None:
         assert (final(project, job.id).attempt, len(tries(project, "g"))) == (3, 3)
     finally:
         project.close()
+
+
+def test_retry__whose_success_is_not_kept_leaves_no_record(project: WorkerProject) -> None:
+    """The record of the failed attempt says that another comes, which is over now."""
+    project.start_ready()
+    options = SubmitOptions(save=False)
+    job = project.client.enqueue(project.function("succeed_at"), ["u", 2], {}, options)
+    project.wait_for_note("done u")
+    store = open_store(project.settings)
+    assert store is not None
+    wait_for(lambda: store.get(job.id) is None, "the record to go")
+    store.close()
 
 
 @pytest.mark.parametrize("id_", ["x" * 62, "a\0b"])

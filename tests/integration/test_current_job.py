@@ -165,7 +165,8 @@ def test_current__of_a_client_in_another_language(project: WorkerProject) -> Non
     with GearmanClient(list(project.settings.servers)) as client:
         request = client.submit_job(project.function("tell"), b"", poll_timeout=30)
     job, attempt, *_ = decode_value(request.result)
-    assert (job, attempt) == (f"{project.settings.servers[0]}/{request.job.handle}", 1)
+    given = request.job
+    assert (job, attempt) == (f"{project.settings.servers[0]}/{given.handle}/{given.unique}", 1)
 
 
 @pytest.mark.parametrize(

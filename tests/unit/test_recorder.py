@@ -64,6 +64,21 @@ def test_successes_are_written_together(store: Fragile) -> None:
     assert store.writes <= 2
 
 
+def test_a_success_after_a_failed_attempt_is_written_at_once(store: Fragile) -> None:
+    """A worker that is killed now must not leave the store saying that an attempt will come."""
+    recorder = Recorder(store, lag=1000)
+    recorder.failure(record("a")._replace(state="retry"))
+    recorder.success(record("a")._replace(attempt=2))
+    kept = store.get("a")
+    assert kept is not None
+    assert kept.is_success
+    store.is_down = True
+    recorder.success(record("b")._replace(attempt=2))
+    store.is_down = False
+    recorder.close()
+    assert store.get("b") is not None
+
+
 def test_at_drain_all_is_written(store: Fragile) -> None:
     recorder = Recorder(store, lag=1000)
     recorder.success(record("a"))

@@ -47,8 +47,20 @@ class Meta(NamedTuple):
                 told[field] = value
         return told
 
+    def brief(self) -> str:
+        """Return `told` as JSON where it is the id and the moment only, as for most jobs; else nothing."""
+        job, moment = self.id, self.enqueued_at
+        if self[3:] != _SELDOM or self.attempt != 1 or not 0 < moment < _FAR:
+            return ""
+        # Letters and digits stand for themselves in JSON.
+        is_plain = job.isalnum() and job.isascii() and type(moment) is float
+        return f'{{"id":"{job}","enqueued_at":{moment!r}}}' if is_plain else ""
+
 
 _DEFAULTS: Mapping[str, Any] = Meta._field_defaults
+
+#: The defaults of what is seldom said.
+_SELDOM = Meta("")[3:]
 
 #: No number that we send is farther from 0: moments of the next thousands of years, attempts.
 _FAR = 2**53

@@ -64,15 +64,12 @@ def encode_call(
 
 def _envelope(
     args: Sequence[Any], kwargs: Mapping[str, Any], meta: Meta | None, scalars: typed.Scalars
-) -> dict[str, Any]:
-    envelope = {
-        "v": VERSION,
-        "args": _at("args", typed.write_array, args, scalars),
-        "kwargs": _at("kwargs", typed.write_object, kwargs, scalars),
-    }
-    if meta is not None:
-        envelope["meta"] = meta.told()
-    return envelope
+) -> str:
+    parts = f'"v":{VERSION},"args":{_to_json(_at("args", typed.write_array, args, scalars))}'
+    named = _to_json(_at("kwargs", typed.write_object, kwargs, scalars)) if kwargs else "{}"
+    if meta is None:
+        return f'{{{parts},"kwargs":{named}}}'
+    return f'{{{parts},"kwargs":{named},"meta":{meta.brief() or _to_json(meta.told())}}}'
 
 
 def decode_call(data: bytes) -> Call:
@@ -104,7 +101,7 @@ def encode_value(value: Any) -> bytes:
     """Return the bytes of a result, or raise `PayloadEncodeError` with the path to what is wrong."""
     if value is None:
         return b"null"
-    return _encode(lambda scalars: _at("result", typed.write, value, scalars))
+    return _encode(lambda scalars: _to_json(_at("result", typed.write, value, scalars)))
 
 
 def decode_value(data: bytes) -> Any:
@@ -131,9 +128,24 @@ def decode_json(data: bytes) -> Any:
     return _decode(data, is_tagged=False)
 
 
-_to_json = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-).encode
+def _encoder() -> Callable[[Any], str]:
+    """Return what writes a value as JSON text without any white space.
+
+    `json.JSONEncoder.encode` makes an encoder in C for each value, which takes longer than
+    what that does for a short one; so one is made here, where Python has it.
+    """
+    encoder = json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+    )
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    text = json.encoder.encode_basestring
+    chunks_of = make(None, encoder.default, text, None, ":", ",", False, False, False)
+    return lambda value: "".join(chunks_of(value, 0))
+
+
+_to_json = _encoder()
 
 
 def _at(name: str, write: Callable[..., Any], value: Any, *more: Any) -> Any:
@@ -144,13 +156,13 @@ def _at(name: str, write: Callable[..., Any], value: Any, *more: Any) -> Any:
         raise
 
 
-def _encode(tree_of: Callable[[typed.Scalars], Any]) -> bytes:
-    """Encode what `tree_of` makes, the fast way if that works, else the careful way."""
+def _encode(text_of: Callable[[typed.Scalars], str]) -> bytes:
+    """Encode what `text_of` makes, the fast way if that works, else the careful way."""
     try:
         try:
-            return _to_json(tree_of(FAST)).encode()
+            return text_of(FAST).encode()
         except ValueError:
-            return _to_json(tree_of(CAREFUL)).encode()
+            return text_of(CAREFUL).encode()
     except Refused as refused:
         raise PayloadEncodeError(str(refused)) from None
     except RecursionError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import pickle
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from gearfleet.errors import (
 from gearfleet.tasks.codecs import CODEC_NAMES, CodecName
 from gearfleet.tasks.meta import Meta, _read_any, read_meta
 from gearfleet.tasks.packing import Packing, Terms
-from gearfleet.tasks.payload import Call
+from gearfleet.tasks.payload import Call, _to_json
 from gearfleet.tasks.signing import Keyring
 
 if TYPE_CHECKING:
@@ -210,6 +211,31 @@ def meta_seen(read: Callable[[Any], Meta], table: Any) -> str:
 @settings(deadline=None)
 def test_meta__is_read_in_the_same_way_by_both(table: Any) -> None:
     assert meta_seen(read_meta, table) == meta_seen(_read_any, table)
+
+
+ids = st.text(st.sampled_from("0f"), max_size=4) | st.text(max_size=3)
+
+
+@given(ids, st.sampled_from([1, 2]), st.floats() | st.integers(), st.booleans(), ids)
+def test_meta__is_told_in_the_same_words_by_both(
+    job: str, attempt: int, moment: float, waits: bool, group: str
+) -> None:
+    for meta in (Meta(job, attempt, moment), Meta(job, attempt, moment, waits, group=group)):
+        usual = json.dumps(meta.told(), separators=(",", ":"))
+        assert meta.brief() in {"", usual}
+    assert Meta("0f", 1, 1.5).brief() == '{"id":"0f","enqueued_at":1.5}'
+
+
+@given(json_values)
+def test_encoder__writes_what_the_library_writes(value: Any) -> None:
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        wanted = encoder.encode(value)
+    except ValueError:
+        with pytest.raises(ValueError, match="JSON compliant"):
+            _to_json(value)
+    else:
+        assert _to_json(value) == wanted
 
 
 # Forged, stripped, aimed elsewhere

@@ -199,7 +199,9 @@ def maybe_read(path: Path) -> BoardEntry | None:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as board:
             return _read(path, board)
-    except (OSError, ValueError, struct.error):  # a file without content cannot be mapped
+    except (OSError, ValueError, IndexError, struct.error):
+        # A file without content cannot be mapped, and one may have been cut short: whatever
+        # lies in the folder, it must not keep a worker from starting.
         return None
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from gearfleet.config import Settings
 from tests.originals.projects import SECRET_KEY, Project, make_project
-from tests.support.processes import Process, run
+from tests.support.processes import Process, clean_environment, run
 from tests.support.workers import WorkerProject
 
 if TYPE_CHECKING:
@@ -240,7 +240,12 @@ def test_environment__steers_the_log(
         + 'exec "$@"\n'
     )
     command = ["sh", "run.sh", *project.command()]
-    worker = Process(command, log=project.folder / "out", cwd=project.folder)
+    worker = Process(
+        command,
+        log=project.folder / "out",
+        cwd=project.folder,
+        env=clean_environment(GEARFLEET_RUN_DIR=str(project.run_dir)),
+    )
     try:
         project.submit("bill", "one", "WARNING").result()
         assert stop(worker) == ""

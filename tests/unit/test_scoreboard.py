@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import stat
 import struct
 import subprocess
@@ -189,6 +190,14 @@ def test_boards__of_the_same_pid_do_not_meet(tmp_path: Path) -> None:
     Scoreboard.open(tmp_path, replace(ABOUT, ticks=1))
     Scoreboard.open(tmp_path, ABOUT)
     assert [each.is_alive for each in read_boards(tmp_path)].count(True) == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, boards.STATE_AT, boards.HANDS_AT + 100])
+def test_boards__that_were_cut_short_are_not_read(size: int, tmp_path: Path) -> None:
+    board = Scoreboard.open(tmp_path, ABOUT)
+    assert board.path is not None
+    os.truncate(shutil.copy(board.path, board.path.with_name("cut")), size)
+    assert [entry.path for entry in read_boards(tmp_path)] == [board.path]
 
 
 def test_boards__of_another_container_are_not_read(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def serve_module(module: WorkerModule, project: Project, args: argparse.Namespac
         settings=project.settings,
         program=_program(args),
         options=options_of(args),
-        member=_raised(project),
+        member=_raised(module, project),
     )
 
 
@@ -199,14 +199,19 @@ def _program(args: argparse.Namespace) -> str:
     return os.environ.get("GEARFLEET_PROGRAM") or str(args.worker_name)
 
 
-def _raised(project: Project) -> Member | None:
+def _raised(module: WorkerModule, project: Project) -> Member | None:
     """Return what this process is in its pool; None if it is in none."""
     from gearfleet.worker.pool import nursery_of_this_process
 
     nursery = nursery_of_this_process()
-    if nursery and project.django_settings:
+    if nursery is None:
+        return None
+    from gearfleet.worker.pool.warming import warm
+
+    if project.django_settings:
         import_module("gearfleet.contrib.django.project").before_fork()
-    return nursery.raise_workers() if nursery else None
+    warm(module.module, project.settings)
+    return nursery.raise_workers()
 
 
 def options_of(args: argparse.Namespace) -> WorkerOptions:

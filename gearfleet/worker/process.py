@@ -108,8 +108,7 @@ def serve(
             worker.recycler = Recycler(options.recycling, ladder)
         try:
             if member:
-                worker.after_registration = member.serving
-                member.up()
+                member.begin(worker)
             _work(info, worker, _first_hooks(selected, member), ladder, watch.board)
         finally:
             watch.board.state("stopping")

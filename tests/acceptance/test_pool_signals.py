@@ -33,6 +33,7 @@ def test_quiet__also_holds_for_those_who_come_later(project: PoolProject) -> Non
     pool.wait_for_output("Quiet: no worker takes a job any more")
     wait_for(lambda: pool.output().count("Quiet") == 3, "both workers to be quiet")
     kill(min(project.registered), signal.SIGKILL)
+    wait_for(lambda: pool.output().count("All 2 workers serve") == 2, "another worker")
     wait_for(lambda: pool.output().count("Quiet") == 4, "the newborn to be quiet")
     project.delay("echo", 1)
     pool.signal(signal.SIGHUP)
@@ -122,11 +123,21 @@ def test_dying_worker__is_replaced_later_each_time(project: PoolProject) -> None
 
 
 def test_configuration__that_no_worker_can_use_ends_the_pool(project: PoolProject) -> None:
+    project.rewrite('VERSION = "one"', "hooks.on_start(lambda: os._exit(78))")
+    pool = project.start("--processes", "3")
+    assert pool.wait() == 78
+    assert "The pool ends with exit code 78: no worker could start" in pool.output()
+    assert not project.living
+
+
+def test_hook_of_the_settings__that_does_not_exist_is_complained_of_once(
+    project: PoolProject,
+) -> None:
     with (project.folder / "gearfleet.toml").open("a") as settings:
         settings.write("hooks = { on_start = ['no_such_module.hook'] }\n")
     pool = project.start("--processes", "3")
     assert pool.wait() == 78
-    assert "The pool ends with exit code 78" in pool.output()
+    assert pool.output().count("'no_such_module.hook' cannot be used") == 1
     assert not project.living
 
 

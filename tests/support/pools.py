@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,6 @@ from tests.support.workers import WorkerProject
 
 if TYPE_CHECKING:
     from tests.support.job_servers import JobServer
-
-MARK = "GF_TEST_MARK"
 
 #: Tasks that say which process runs them, and which code it has.
 SOURCE = """
@@ -42,20 +39,17 @@ def hold(name):
 
 
 class PoolProject(WorkerProject):
-    """A project that is served by a pool; its processes bear a mark, wherever they end up."""
+    """A project that is served by pools; their processes are found wherever they end up."""
 
     def __init__(self, folder: Path, server: JobServer, *, more: str = "", toml: str = "") -> None:
         super().__init__(folder, server.address, more=SOURCE + more, toml=toml)
         self.server = server
-        self.mark = uuid.uuid4().hex
         self.pools: list[Process] = []
 
     def start(self, *options: str, **environ: str) -> Process:
         """Start a pool."""
         log = self.folder / f"pool.{len(self.pools)}.log"
-        environment = clean_environment(
-            GEARFLEET_RUN_DIR=str(self.run_dir), **{MARK: self.mark}, **environ
-        )
+        environment = clean_environment(GEARFLEET_RUN_DIR=str(self.run_dir), **environ)
         folder = environ.get("GEARFLEET_DIRECTORY", self.folder)
         pool = Process(self.command(*options), log=log, cwd=Path(folder), env=environment)
         self.pools.append(pool)
@@ -79,12 +73,15 @@ class PoolProject(WorkerProject):
 
     @property
     def living(self) -> set[int]:
-        """The processes that bear the mark, of the pool or of what it left behind."""
-        mark = f"{MARK}={self.mark}".encode()
+        """The processes of the pools' sessions, whoever is their parent now.
+
+        Not by a variable: a process that gives itself a title overwrites where it stood.
+        """
+        sessions = {pool.pid for pool in self.pools}
         return {
             int(folder.name)
             for folder in Path("/proc").glob("[0-9]*")
-            if mark in _environment(folder) and not _is_zombie(folder)
+            if _living_session(folder) in sessions
         }
 
     @property
@@ -143,15 +140,10 @@ def kill(pid: int, number: signal.Signals) -> None:
         pass
 
 
-def _environment(folder: Path) -> bytes:
+def _living_session(folder: Path) -> int:
+    """Return the session of a process, 0 if it has ended (proc(5), stat)."""
     try:
-        return (folder / "environ").read_bytes()
+        state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
     except OSError:
-        return b""
-
-
-def _is_zombie(folder: Path) -> bool:
-    try:
-        return (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+        return 0
+    return 0 if state == "Z" else int(session)

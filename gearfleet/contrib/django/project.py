@@ -16,6 +16,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -79,10 +80,15 @@ def setup() -> None:
 
 
 def before_fork() -> None:
-    """Close what the import has connected to; a connection must not have two processes."""
+    """Close what the import has connected to; a connection must not have two processes.
+
+    The code of the databases, which Django imports late, is imported: the processes share it.
+    """
     from django.core.cache import caches
     from django.db import connections
 
+    for connection in connections.all():
+        import_module(f"{connection.settings_dict['ENGINE']}.base")
     connections.close_all()
     caches.close_all()
 

@@ -17,10 +17,14 @@ import socket
 import sys
 import threading
 from functools import cache
+from typing import TYPE_CHECKING
 
 from gearfleet.worker.pool import wire
 from gearfleet.worker.pool.linux import end_with_parent
 from gearfleet.worker.signals import STOP_SIGNALS
+
+if TYPE_CHECKING:
+    from gearfleet.worker.equipment import TaskWorker
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +35,9 @@ VARIABLE = "GEARFLEET_NURSERY"
 class Member:
     """A worker of a pool, and what it tells the parent."""
 
-    def __init__(self, end: socket.socket, lifeline: int, slot: int) -> None:
+    def __init__(self, end: socket.socket, lifeline: int, slot: int, *, is_quiet: bool) -> None:
         self.slot = slot
+        self.is_quiet = is_quiet
         self._end = end
         self._lifeline = lifeline
 
@@ -41,13 +46,13 @@ class Member:
         self._tell("born", self.slot, os.getpid())
         threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
 
-    def up(self) -> None:
-        """Say that this process takes its signals."""
+    def begin(self, worker: TaskWorker) -> None:
+        """Say that this process takes its signals, and later that a job server knows it."""
+        worker.after_registration = lambda: self._tell("serving", os.getpid())
+        if self.is_quiet:
+            worker.quiet()  # now; what the signal does may take a moment
+            os.kill(os.getpid(), signal.SIGTSTP)
         self._tell("up", os.getpid())
-
-    def serving(self) -> None:
-        """Say that a job server knows this process."""
-        self._tell("serving", os.getpid())
 
     def _tell(self, word: str, *numbers: int) -> None:
         try:
@@ -83,9 +88,9 @@ class Nursery:
             message = wire.listen(self._end)
             if message is None:
                 raise SystemExit(0)
-            (slot,) = message.numbers
+            slot, is_quiet = message.numbers
             if self._has_forked(slot):
-                member = Member(self._end, self._lifeline, slot)
+                member = Member(self._end, self._lifeline, slot, is_quiet=bool(is_quiet))
                 member.born()
                 return member
 

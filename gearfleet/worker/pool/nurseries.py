@@ -75,10 +75,10 @@ class Nursery:
             raise
         return cls(pid, end, generation, now)
 
-    def order(self, slot: int) -> bool:
+    def order(self, slot: int, *, is_quiet: bool) -> bool:
         """Have a worker forked for a slot; False if nobody is there to do it."""
         try:
-            wire.tell(self.end, "fork", slot)
+            wire.tell(self.end, "fork", slot, is_quiet)
         except OSError:
             return False
         return True

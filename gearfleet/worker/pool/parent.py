@@ -134,7 +134,8 @@ class Pool:
             self._nurseries.start()
         if nursery := self._nurseries.current:
             for slot in self._slots.wanting(nursery.generation, now, self._workers.values()):
-                slot.is_ordered = nursery.order(slot.number)
+                slot.is_quiet = self._is_quiet
+                slot.is_ordered = nursery.order(slot.number, is_quiet=slot.is_quiet)
 
     # Signals
 
@@ -212,8 +213,8 @@ class Pool:
     def _handle_news(self, worker: Worker, word: str) -> None:
         if word == "up":
             worker.is_up = True
-            if self._is_quiet and not worker.stops:
-                os.kill(worker.pid, _QUIET)
+            if self._is_quiet != self._slots[worker.slot].is_quiet and not worker.stops:
+                os.kill(worker.pid, _QUIET if self._is_quiet else _RESUME)
         elif word == "serving" and not self._stops:
             worker.is_serving = True
             if replaced := self._slots[worker.slot].serve(worker):
@@ -254,11 +255,13 @@ class Pool:
         if nursery is self._nurseries.current:
             self._slots.forget_orders()
             self._nurseries.lose_current(death)
-        elif nursery is self._nurseries.incoming:
+        elif nursery is not self._nurseries.incoming:
+            return  # it was dismissed
+        elif self._workers or self._nurseries.current:
             self._nurseries.give_up_incoming(death)
-            if self._nurseries.is_missing and not self._workers:
-                self._end(max(death.code, EXIT_FAILED), "the code cannot be imported")
             self._maybe_settle()
+        else:
+            self._end(max(death.code, EXIT_FAILED), f"its nursery has ended, {death.cause}")
 
     # Ending
 

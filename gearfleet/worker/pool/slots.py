@@ -54,6 +54,7 @@ class Slot:
         worker: who has it.
         successor: who takes it when a job server knows them.
         is_ordered: whether a nursery was told to fork for it.
+        is_quiet: whether that worker was to take no jobs at first.
         failures: deaths in a row.
         due_at: before then nobody is forked for it.
         incurable: exit code of a worker that never served; 0 for none.
@@ -63,6 +64,7 @@ class Slot:
     worker: Worker | None = None
     successor: Worker | None = None
     is_ordered: bool = False
+    is_quiet: bool = False
     failures: int = 0
     due_at: float = 0.0
     incurable: int = 0

@@ -1,6 +1,6 @@
 """What the processes of a pool tell each other: a word and some numbers, one packet each.
 
-    parent to nursery     fork SLOT
+    parent to nursery     fork SLOT QUIET       whether the worker takes no jobs at first
     nursery to parent     imported
                           unborn SLOT ERRNO     it could not be forked
     worker to parent      born SLOT PID
@@ -40,7 +40,9 @@ def tell(end: socket.socket, word: str, *numbers: int) -> None:
     Raises:
         OSError: nobody is there any more.
     """
-    end.send(" ".join([word, *map(str, numbers)]).encode(), socket.MSG_NOSIGNAL)
+    end.send(
+        " ".join([word, *(str(int(number)) for number in numbers)]).encode(), socket.MSG_NOSIGNAL
+    )
 
 
 def listen(end: socket.socket) -> Message | None:

@@ -1,0 +1,84 @@
+"""What the nursery does before it forks, so that the workers need not each do it for themselves.
+
+A worker gets its own copy of every page of memory that it writes to, and Python
+writes where one would not think it reads: it counts references, and since 3.11
+notes in the code itself what it has seen there. So what every worker would
+import or run at once is imported and run here: our part of some jobs of a task
+that does nothing, without the user's hooks, a connection or a file.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from contextlib import nullcontext
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from gearfleet.tasks import Task
+from gearfleet.tasks.meta import Meta
+from gearfleet.tasks.packing import Packing
+from gearfleet.tasks.payload import Call
+from gearfleet.worker.executor import Executor
+from gearfleet.worker.hooks import Hooks, select
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from gearfleet.config import Settings
+    from gearfleet.worker.soft_limit import SoftLimit
+
+#: Imported by every worker when it first needs them.
+_LATE = ("encodings.idna", "gearfleet.results.sqlite")
+#: How often the interpreter wants to see code before it specialises it, and some more.
+_TIMES = 100
+
+
+def warm(module: str, settings: Settings) -> None:
+    """Import and run what every worker of `module` would, then keep the collector from all of it.
+
+    Raises:
+        ConfigError: a hook of the settings cannot be used.
+    """
+    for late in _LATE:
+        import_module(late)
+    select(module, settings.hooks)
+    thread = threading.Thread(target=_rehearse, args=(Packing.of(settings),))
+    thread.start()
+    thread.join()
+    # What the imports made stays until the end. The collector's marks would
+    # give each worker a copy of its own.
+    gc.collect()
+    gc.freeze()
+
+
+class _Ladder:
+    is_interrupted = False
+
+    def job(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def limit(self, seconds: float) -> SoftLimit:
+        raise NotImplementedError
+
+
+class _Assignment(NamedTuple):
+    task: str
+    handle: str | None
+    unique: str
+    data: bytes
+
+
+def _rehearse(packing: Packing) -> None:
+    task = Task(_nothing, name="gearfleet.nothing", queue="nothing", priority="normal")
+    executor = Executor({task.name: task}, hooks=Hooks(), ladder=_Ladder(), packing=packing)
+    terms = task.terms(task.name)
+    for number in range(_TIMES):
+        meta = Meta(id=f"{number:032x}", enqueued_at=1.0)
+        data = packing.pack(Call((number,), {"text": "text"}, meta), terms)
+        executor.execute(_Assignment(task.name, f"H:{number}", f"{number}", data))
+    executor.close()
+
+
+def _nothing(number: int, text: str) -> None:
+    pass

@@ -139,9 +139,13 @@ class Hub:
         now = time.monotonic()
         for link in self.links:
             link.leave(now)
-        while any(link.is_open for link in self.links):
+        while True:
             for link in self.links:
                 link.flush(now)
+            # Only now: to flush to a job server that is gone closes its link, and then there
+            # may be nothing left to wait for.
+            if not any(link.is_open for link in self.links):
+                return
             self.poll(NEVER)
             now = time.monotonic()
 

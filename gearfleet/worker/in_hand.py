@@ -77,6 +77,10 @@ class InHand:
         _put(mapped, self._places[number], key)
         return is_known
 
+    def knows(self, key: bytes) -> bool:
+        """Return whether the job `key` is in the file."""
+        return self._find(key, _KEYS_AT, _KEYS_AT + _BLOCK_BYTES * self._map[0]) >= 0
+
     def drop(self, number: int) -> None:
         """Say that nothing is in our hand `number`."""
         _put(self._map, self._places[number], _NOTHING)

@@ -22,7 +22,7 @@ import json
 import logging
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from gearfleet.worker.boards import encoded
@@ -145,10 +145,14 @@ class Quarantine:
     @staticmethod
     def _read(path: Path) -> list[Death]:
         try:
-            _, *lines = path.read_text(encoding="utf-8").splitlines()
-            return [Death.from_json(line) for line in lines]
-        except (FileNotFoundError, ValueError, TypeError):  # a full disk may have left a part
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
             return []
+        deaths = []
+        for line in lines[1:]:
+            with suppress(ValueError, TypeError):  # a full disk may have left a part
+                deaths.append(Death.from_json(line))
+        return deaths
 
     def _file(self, function: str, unique: str) -> Path:
         name = hashlib.blake2b(encoded(f"{function}\0{unique}"), digest_size=16).hexdigest()
@@ -177,7 +181,7 @@ def _unique(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
             return str(json.loads(file.readline())["unique"])
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return ""
 
 

@@ -17,7 +17,8 @@ import time
 from typing import TYPE_CHECKING, Protocol, Self
 
 from gearfleet.errors import JobQuarantined
-from gearfleet.worker.boards import About
+from gearfleet.worker.boards import About, encoded
+from gearfleet.worker.gate import Gate
 from gearfleet.worker.hard_end import FOLDER as TIME_LIMITS
 from gearfleet.worker.hard_end import HardEnd
 from gearfleet.worker.in_hand import key_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from gearfleet.tasks import Task
     from gearfleet.worker.deaths import Death
     from gearfleet.worker.executor import Assignment
+    from gearfleet.worker.in_hand import InHand
     from gearfleet.worker.job import Outcome
 
 logger = logging.getLogger(__name__)
@@ -66,6 +68,8 @@ class Watch:
         about: About,
         time_limits: TimeLimits,
         hard_end: HardEnd,
+        *,
+        hands: int = 1,
     ) -> None:
         """Use these; see `open`."""
         self.board = board
@@ -74,6 +78,7 @@ class Watch:
         self.hard_end = hard_end
         self._quarantine = quarantine
         self._about = about
+        self._hands = hands
 
     @classmethod
     def open(
@@ -115,7 +120,7 @@ class Watch:
         board = Scoreboard.open(settings.run_dir, about.after(previous), hands=hands)
         if trouble and board.path is not None:
             _warn(f"no job of this worker is taken out: {trouble}")
-        return cls(board, quarantine, about, time_limits, hard_end)
+        return cls(board, quarantine, about, time_limits, hard_end, hands=hands)
 
     def over(
         self, executor: Executing, tasks: Mapping[str, Task[..., Any]] | None = None
@@ -143,7 +148,21 @@ class Watch:
                     in_hand.drop(hand.number)
                 hand.end(how)
 
-        return execute
+        return execute if in_hand is None or self._hands == 1 else self._gated(execute, in_hand)
+
+    def _gated(
+        self, execute: Callable[[Assignment], Outcome], in_hand: InHand
+    ) -> Callable[[Assignment], Outcome]:
+        """Return what does the same with a job that is suspected while no other one runs."""
+        gate = Gate()
+
+        def execute_in_turn(assignment: Assignment) -> Outcome:
+            is_known = in_hand.knows(key_of(encoded(_name(assignment))))
+            is_suspect = is_known and len(self._deaths(assignment)) > 0
+            with gate.alone() if is_suspect else gate.among_others():
+                return execute(assignment)
+
+        return execute_in_turn
 
     def __enter__(self) -> Self:
         return self

@@ -49,6 +49,16 @@ def kill_twice():
     return "survived"
 
 @task(queue="foo")
+def wait_and_segfault(number):
+    time.sleep(0.3)
+    segfault.func(number)
+
+@task(queue="foo")
+def nap(number):
+    time.sleep(0.5)  # so long that it dies each time that it runs beside the other
+    count.func(number)
+
+@task(queue="foo")
 def count(number):
     with (FOLDER / "counted").open("a") as file:
         file.write(f"{number}\\n")
@@ -88,6 +98,15 @@ class Supervised(WorkerProject):
     def job(self, task: str, *args: Any) -> gearfleet.JobHandle:
         return self.client.delay(self.function(task), *args)
 
+    @property
+    def counted(self) -> set[str]:
+        """The jobs of `count` that have run."""
+        path = self.folder / "counted"
+        return set(path.read_text().split()) if path.exists() else set()
+
+    def trace(self, job: gearfleet.JobHandle) -> TaskRecord | None:
+        return gearfleet.fetch(job, settings=self.settings)
+
     def record(self, job: gearfleet.JobHandle) -> TaskRecord:
         found = gearfleet.fetch(job, wait=60, settings=self.settings)
         assert found is not None, self.diary
@@ -123,8 +142,7 @@ def test_segfault__among_a_thousand_good_jobs(supervised: Callable[..., Supervis
     assert record.has_arguments
     assert (record.state, record.attempt) == ("failure", 1), "and no further attempt"
     assert project.diary.count("segfault a") == 3
-    counted = project.folder / "counted"
-    wait_for(lambda: len(set(counted.read_text().split())) == 1000, "1000 jobs")
+    wait_for(lambda: len(project.counted) == 1000, "1000 jobs")
     wait_for(lambda: not list((project.run_dir / "quarantine").glob("*.jsonl")), "no suspects")
 
 
@@ -187,6 +205,24 @@ def test_deploy__that_kills_in_the_end_blames_no_job(
     assert project.record(job).is_success
 
 
+def test_several_at_a_time__those_that_only_were_there_are_cleared(
+    supervised: Callable[..., Supervised],
+) -> None:
+    project = supervised()
+    bad = [project.job("wait_and_segfault", name) for name in ("a", "b")]
+    naps = [project.job("nap", number) for number in range(2)]
+    project.supervise(1, "--concurrency", "4")
+    for job in bad:
+        failure = project.record(job).failure
+        assert failure is not None
+        assert failure.type == "gearfleet.errors.JobQuarantined"
+    wait_for(lambda: len(project.counted) == 2, "the naps")
+    for job in naps:
+        record = project.trace(job)
+        assert record is None or record.is_success, "none failed; some records died"
+    assert not list((project.run_dir / "quarantine").glob("*.jsonl"))
+
+
 def test_prefetched__jobs_of_a_dead_worker_are_not_blamed(
     supervised: Callable[..., Supervised],
 ) -> None:
@@ -196,7 +232,7 @@ def test_prefetched__jobs_of_a_dead_worker_are_not_blamed(
         project.job("count", number)
     project.supervise(1, "--prefetch", "4")
     project.record(bad)
-    wait_for((project.folder / "counted").exists, "the good jobs")
+    wait_for(lambda: len(project.counted) == 3, "the good jobs")
     log = "".join(path.read_text() for path in project.folder.glob("worker.*.log"))
     assert log.count("A worker died while it ran job") == 3
     assert log.count(f"of {project.function('segfault')}: worker_foo (pid") == 3

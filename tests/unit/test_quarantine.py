@@ -137,15 +137,20 @@ def test_evidence__that_is_old_is_forgotten(tmp_path: Path, entered: Quarantine)
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"function": "f"}\n{}\n'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"function": "f"}\n{}\n', '{"unique": "u1"}\n1\n']
+)
 def test_evidence__of_which_a_part_is_missing_is_none(
     tmp_path: Path, entered: Quarantine, content: str
 ) -> None:
     die(tmp_path, 1, "u1")
     entered.deaths(FUNCTION, "u1")
     (path,) = (tmp_path / quarantine.FOLDER).glob("*.jsonl")
+    whole = path.read_text()
     path.write_text(content)
     assert entered.deaths(FUNCTION, "u1") == []
+    path.write_text(whole + '{"pid": 1')
+    assert len(entered.deaths(FUNCTION, "u1")) == 1
     Quarantine(tmp_path, 3).enter(replace(ME, ticks=9), 1)
 
 

@@ -112,12 +112,15 @@ class JsonFormatter(logging.Formatter):
     ASCII, because it is the same in every locale and to every reader. What no text
     in UTF-8 can hold, a lone surrogate, becomes the characters ``\udc80``: strict readers
     refuse the whole line for the escape that JSON itself would have.
+
+    Attributes:
+        constant: fields that are in each line, such as the name of the program.
     """
 
     def __init__(self, constant: Mapping[str, str] | None = None) -> None:
-        """Write `constant` in each line, such as the name of the program."""
+        """Write `constant` in each line."""
         super().__init__()
-        self._constant = dict(constant or {})
+        self.constant = dict(constant or {})
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the event as one line."""
@@ -138,7 +141,7 @@ class JsonFormatter(logging.Formatter):
             "level": _text(record.levelname),
             "logger": _text(record.name),
             "pid": record.process,
-            **self._constant,
+            **self.constant,
             "message": _message(record),
             **{name: value for name, value in optional.items() if value},
         }

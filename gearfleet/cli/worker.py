@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from gearfleet.cli import logs, reload
-from gearfleet.config import DEFAULTS, options
+from gearfleet.config import DEFAULTS, options, release_of
 from gearfleet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def work(args: argparse.Namespace, output: Output) -> int:
         report(project)
         apps = project.apps or apps_of([args.app_name])
         module = load_worker(apps, args.app_name, args.worker_name)
-        settle()
+        settle(release_of(project.settings))
         code = serve_module(module, project, args)
     end_within(args.hook_timeout)
     return code

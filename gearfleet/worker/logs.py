@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-import os
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -56,8 +55,8 @@ class LogOptions:
 
 
 @contextmanager
-def logging_as(options: LogOptions) -> Iterator[Callable[[], None]]:
-    """Log as `options` say; call what is yielded when the project is loaded.
+def logging_as(options: LogOptions) -> Iterator[Callable[[str], None]]:
+    """Log as `options` say; call what is yielded, with the release, when the project is loaded.
 
     It may have configured logging meanwhile. Where the log is not simply what stands on
     stderr, it also has what ends the worker: an operator who reads it sees why.
@@ -89,8 +88,13 @@ class Logs:
         self.handler.addFilter(JobFilter())
         self.handler.setFormatter(_formatter(options))
 
-    def settle(self) -> None:
-        """Log from now on, let the project's own logging have its way, and give it the job's fields."""
+    def settle(self, release: str = "") -> None:
+        """Log from now on, let the project's own logging have its way, and give it the job's fields.
+
+        `release` is that of the project, where it is known.
+        """
+        if release and isinstance(self.handler.formatter, JsonFormatter):
+            self.handler.formatter.constant["release"] = release
         theirs = [*self._of_project(self._root), *self._of_project(self._ours)]
         if self._options.are_explicit:
             self._take_the_place_of_consoles()
@@ -196,8 +200,7 @@ def _handler(options: LogOptions) -> logging.Handler:
 def _formatter(options: LogOptions) -> logging.Formatter:
     if options.format != "json":
         return HumanFormatter()
-    told = {"program": options.program, "release": os.environ.get("GEARFLEET_RELEASE", "")}
-    return JsonFormatter({name: value for name, value in told.items() if value})
+    return JsonFormatter({"program": options.program})
 
 
 def _is_console(handler: logging.Handler) -> bool:

@@ -234,7 +234,12 @@ def test_file__has_what_kept_the_worker_from_starting(project: WorkerProject) ->
 def test_environment__steers_the_log(
     project: WorkerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    variables = {"LOGLEVEL": "warning", "LOGFILE": "worker.log", "LOG_FORMAT": "json"}
+    variables = {
+        "LOGLEVEL": "warning",
+        "LOGFILE": "worker.log",
+        "LOG_FORMAT": "json",
+        "RELEASE": "r7",
+    }
     (project.folder / "run.sh").write_text(
         "".join(f"export GEARFLEET_{name}={value}\n" for name, value in variables.items())
         + 'exec "$@"\n'
@@ -252,7 +257,7 @@ def test_environment__steers_the_log(
     finally:
         worker.kill()
     (line,) = lines((project.folder / "worker.log").read_text())
-    assert line["message"] == "Billing one"
+    assert (line["message"], line["release"]) == ("Billing one", "r7")
 
 
 def test_settings__are_rendered_into_the_command(project: WorkerProject) -> None:

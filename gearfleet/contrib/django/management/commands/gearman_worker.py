@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gearfleet.cli import logs, reload, worker
 from gearfleet.cli.project import load_project
+from gearfleet.config import release_of
 from gearfleet.contrib.django.management.verbs import VerbCommand
 from gearfleet.tasks import load_worker
 from gearfleet.worker.ending import end_within
@@ -45,7 +46,7 @@ def work(args: Namespace, output: Output) -> int:
         report(project)
         module = load_worker(project.apps, args.app_name, args.worker_name)
         choose_queues(module, args.queue_name)  # nothing is launched in a queue that is not there
-        settle()
+        settle(release_of(project.settings))
         output.text(announcement(module, args.queue_name))
         code = worker.serve_module(module, project, args)
     output.text(f"{args.worker_name} get interrupted, exiting...\n")

@@ -11,7 +11,6 @@ bytes out, to functions of other programs too, use `gearfleet.gearman.GearmanCli
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
@@ -21,18 +20,17 @@ from gearfleet.gearman.client import GearmanClient
 from gearfleet.listening import alisten, listen
 from gearfleet.loops import PerLoop
 from gearfleet.outcomes import Outcomes, status_of
-from gearfleet.outgoing import Outgoing, handles_of, meta_of, unique_of
+from gearfleet.outgoing import handles_of
+from gearfleet.route import Routes
 from gearfleet.standins import Eager, stand_in_for
 from gearfleet.tasks import JobHandle, SubmitOptions, Task, TaskCall, submission
 from gearfleet.tasks.forms import arguments_of, options_of, refuse_misplaced
-from gearfleet.tasks.naming import function_name
-from gearfleet.tasks.packing import Packing, Terms
-from gearfleet.tasks.payload import Call
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from gearfleet.config import Settings
+    from gearfleet.outgoing import Outgoing
     from gearfleet.tasks import HandleStatus, Submitter
 
 logger = logging.getLogger(__name__)
@@ -55,7 +53,7 @@ class Client(Outcomes):
         self.settings = settings or config.current()
         self._gearman = GearmanClient(self.settings.servers)
         self._loops = PerLoop(self.settings.servers)
-        self._packing = Packing.of(self.settings)
+        self._routes = Routes(self.settings)
         self._inline = stand_in_for(self.settings)
 
     @overload
@@ -130,12 +128,15 @@ class Client(Outcomes):
         """
         if (stand_in := self._stand_in()) is not None:
             return stand_in.enqueue_many(calls)
-        batch = [self._prepare(*call, waits=False) for call in calls]
         limit = self.settings.client_timeout if timeout is None else timeout
+        batch = [
+            self._routes.to(name, options, waits=False).outgoing(args, kwargs, limit)
+            for name, args, kwargs, options in calls
+        ]
         requests = self._gearman.submit_multiple_requests(
             [each.request() for each in batch], False, limit
         )
-        return handles_of([each._replace(timeout=limit) for each in batch], requests)
+        return handles_of(batch, requests)
 
     def submit_job(  # noqa: PLR0917 - the order of the older projects
         self,
@@ -302,29 +303,7 @@ class Client(Outcomes):
         *,
         waits: bool,
     ) -> Outgoing:
-        if options.listens and not waits:
-            raise ValueError(
-                f"Nobody listens to a job of {name} in the background: on_data, on_warning and "
-                "on_progress are for submit()"
-            )
-        now = time.time()
-        due_at = options.due_at(now)
-        if waits and due_at > now:
-            raise ValueError(
-                f"A job of {name} for later runs in the background: use delay(), after() or at()"
-            )
-        meta = meta_of(options, now, waits=waits)
-        timeout = self.settings.client_timeout if options.timeout is None else options.timeout
-        terms = Terms(function_name(name, self.settings.prefix), options.codec, options.signed)
-        return Outgoing(
-            function=terms.function,
-            data=self._packing.pack(Call(args, kwargs, meta), terms),
-            meta=meta,
-            unique=unique_of(meta, options.unique, args, kwargs),
-            options=options,
-            timeout=timeout,
-            due_at=due_at if due_at > now else 0.0,
-        )
+        return self._routes.to(name, options, waits=waits).outgoing(args, kwargs)
 
 
 def _name(task: Task[..., Any] | str) -> str:

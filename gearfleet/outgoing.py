@@ -122,11 +122,12 @@ class Outgoing(NamedTuple):
         """Return the handle of a job that was accepted, or raise why it was not."""
         if error := self.refusal(request):
             raise error
+        return self.handle_at(str(request.gearman_job.connection))
+
+    def handle_at(self, server: str) -> JobHandle:
+        """Return the handle of a job that `server` has accepted."""
         return JobHandle(
-            id=self.meta.id,
-            function=request.job.task,
-            unique=self.unique,
-            server=str(request.job.connection),
+            id=self.meta.id, function=self.queued_as, unique=self.unique, server=server
         )
 
     def refusal(self, request: GearmanJobRequest) -> GearmanError | JobTimeout | None:
@@ -166,17 +167,12 @@ new_id = _Ids()
 
 def meta_of(options: SubmitOptions, now: float, *, waits: bool) -> Meta:
     """Return what the payload of a job says of it."""
+    expires = options.expires_at(now) if options.expires is not None else 0.0
+    # By position and in one piece: that takes half the time, for every job.
     return Meta(
-        id=options.id or new_id(),
-        enqueued_at=now,
-        waits=waits,
-        expires=options.expires_at(now) if options.expires is not None else 0.0,
-        name=options.name,
-        group=options.group,
-        hook=options.hook,
-        save=options.save,
-        chain=options.chain,
-    )
+        options.id or new_id(), 1, now, waits, expires,
+        options.name, options.group, options.hook, options.save, options.chain,
+    )  # fmt: skip
 
 
 def handles_of(batch: Sequence[Outgoing], requests: Sequence[GearmanJobRequest]) -> list[JobHandle]:
@@ -185,16 +181,17 @@ def handles_of(batch: Sequence[Outgoing], requests: Sequence[GearmanJobRequest])
     Raises:
         BatchFailed: some jobs were not accepted.
     """
-    pairs = list(zip(batch, requests, strict=True))
-    errors = [each.refusal(request) for each, request in pairs]
-    first = next(filter(None, errors), None)
-    if first is None:
-        return [each.handle(request) for each, request in pairs]
-    handles = [
-        None if error else each.handle(request)
-        for error, (each, request) in zip(errors, pairs, strict=True)
-    ]
-    raise BatchFailed(handles, errors) from first
+    errors = [each.refusal(request) for each, request in zip(batch, requests, strict=True)]
+    handles: list[JobHandle | None] = []
+    connection, server = None, ""
+    for each, request, error in zip(batch, requests, errors, strict=True):
+        job = request.gearman_job
+        if job.connection is not connection:  # most often it is that of the job before
+            connection, server = job.connection, str(job.connection)
+        handles.append(None if error else each.handle_at(server))
+    if first := next(filter(None, errors), None):
+        raise BatchFailed(handles, errors) from first
+    return [handle for handle in handles if handle]
 
 
 def _raise_if_lost(request: GearmanJobRequest) -> None:

@@ -1,0 +1,111 @@
+"""`Route`: how the calls of one task with the same options become jobs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from gearfleet.outgoing import Outgoing, meta_of, unique_of
+from gearfleet.tasks.naming import function_name
+from gearfleet.tasks.packing import Packing, Terms
+from gearfleet.tasks.payload import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gearfleet.config import Settings
+    from gearfleet.tasks import SubmitOptions
+
+#: Where there are more, options are made anew for each job.
+_KEPT = 256
+
+
+class Route:
+    """The way of the jobs of one task that are submitted with the same options."""
+
+    def __init__(
+        self,
+        name: str,
+        options: SubmitOptions,
+        *,
+        waits: bool,
+        settings: Settings,
+        packing: Packing,
+    ) -> None:
+        """Work out what all of its jobs have in common.
+
+        Raises:
+            ValueError: options for a caller who waits, and nobody does.
+        """
+        if options.listens and not waits:
+            raise ValueError(
+                f"Nobody listens to a job of {name} in the background: on_data, on_warning and "
+                "on_progress are for submit()"
+            )
+        self.options = options
+        self._name = name
+        self._waits = waits
+        self._packing = packing
+        self._terms = Terms(function_name(name, settings.prefix), options.codec, options.signed)
+        self._timeout = settings.client_timeout if options.timeout is None else options.timeout
+        self._has_time = options.at is not None or options.after is not None
+
+    def outgoing(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float | None = None
+    ) -> Outgoing:
+        """Return the job of a call with these arguments; `timeout` counts more than the options.
+
+        Raises:
+            PayloadEncodeError: an argument cannot be sent; names it.
+            ValueError: it is for later, and its caller waits.
+        """
+        options, now = self.options, time.time()
+        due_at = options.due_at(now) if self._has_time else 0.0
+        if due_at <= now:
+            due_at = 0.0
+        elif self._waits:
+            raise ValueError(
+                f"A job of {self._name} for later runs in the background: use delay(), after() "
+                "or at()"
+            )
+        meta = meta_of(options, now, waits=self._waits)
+        return Outgoing(
+            self._terms.function,
+            self._packing.pack(Call(args, kwargs, meta), self._terms),
+            meta,
+            unique_of(meta, options.unique, args, kwargs),
+            options,
+            self._timeout if timeout is None else timeout,
+            due_at,
+        )
+
+
+class Routes:
+    """The routes of one client, each made when its first job is submitted."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prefix and sign as `settings` say."""
+        self._settings = settings
+        self._packing = Packing.of(settings)
+        #: By the identity of the options, which a route keeps, because their hash takes long.
+        self._known: dict[tuple[str, int, bool], Route] = {}
+        # What a function makes of the name of a task may be another thing each time.
+        self._is_fixed = not callable(settings.prefix)
+
+    def to(self, name: str, options: SubmitOptions, *, waits: bool) -> Route:
+        """Return the route of the jobs of the task called `name` with these options."""
+        key = name, id(options), waits
+        route = self._known.get(key)
+        if route is None:
+            route = Route(
+                name, options, waits=waits, settings=self._settings, packing=self._packing
+            )
+            self._keep(key, route)
+        return route
+
+    def _keep(self, key: tuple[str, int, bool], route: Route) -> None:
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        # Objects of callers are not ours to keep.
+        if self._is_fixed and not route.options.listens and not route.options.chain:
+            self._known[key] = route

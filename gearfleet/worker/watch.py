@@ -158,7 +158,9 @@ class Watch:
 
         def execute_in_turn(assignment: Assignment) -> Outcome:
             is_known = in_hand.knows(key_of(encoded(_name(assignment))))
-            is_suspect = is_known and len(self._deaths(assignment)) > 0
+            deaths = self._deaths(assignment) if is_known else ()
+            # Who ran into a time limit is not run again, and need not wait for that.
+            is_suspect = bool(deaths) and not any(death.is_timeout for death in deaths)
             with gate.alone() if is_suspect else gate.among_others():
                 return execute(assignment)
 

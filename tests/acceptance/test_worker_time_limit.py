@@ -172,3 +172,29 @@ def test_stop__while_a_limited_job_runs(project: WorkerProject) -> None:
     project.allow("go")
     assert result.result(30) == "go"
     assert worker.wait() == 0
+
+
+def test_limit__of_one_of_several_jobs_at_a_time_blames_no_other(project: WorkerProject) -> None:
+    worker = project.start_ready("--concurrency", "2")
+    innocent = project.submit("wait_for", "go")
+    project.wait_for_note("begin go")
+    guilty = project.submit("sleep")
+    assert worker.wait() == 1
+    project.start_ready("--concurrency", "2")
+    with pytest.raises(JobFailed, match=r"within its time limit of 0\.5 s"):
+        guilty.result(60)
+    project.allow("go")
+    assert innocent.result(60) == "go"
+    assert project.diary.count("begin go") == 2
+    assert project.diary.count("sleep a") == 1
+
+
+def test_limit__of_a_job_in_a_pool(project: WorkerProject) -> None:
+    pool = project.start("--processes", "2")
+    error = failure(project, "hold_the_lock")
+    assert error.failure is not None
+    assert error.failure.type == LIMIT
+    assert project.submit("quick").result(30) == "quick"
+    pool.signal(signal.SIGTERM)
+    assert pool.wait() == 0
+    assert project.diary.count("hold a") == 1

@@ -37,7 +37,7 @@ WITHOUT_MEANING = {
     "broker": "the setting 'servers' names the job servers",
     "cluster": "a task is given to workers by @task(queue=...)",
     "list_key": "a task is given to workers by @task(queue=...)",
-    "timeout": "a task has its limit from @task(soft_time_limit=...)",
+    "timeout": "a task has its limits from @task(time_limit=..., soft_time_limit=...)",
     "iter_count": "use async_iter",
     "iter_cached": "use async_iter(..., cached=...)",
 }

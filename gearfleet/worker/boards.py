@@ -214,6 +214,8 @@ def _read(path: Path, board: mmap.mmap) -> BoardEntry | None:
         return None
     state = STATES[board[STATE_AT]]
     is_alive = state != "ended" and about.is_alive
+    if not is_alive:
+        state = STATES[board[STATE_AT]]  # it may have said its last word since, and gone
     tries = _TRIES if is_alive else 1  # one that died while it wrote leaves what is never whole
     found = [_read_hand(board, HANDS_AT + number * HAND_BYTES, tries) for number in range(hands)]
     jobs = tuple(job for job, _ in found if job is not None)

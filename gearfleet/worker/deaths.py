@@ -99,8 +99,12 @@ def collect_deaths(run_dir: Path) -> Iterator[tuple[BoardEntry, list[tuple[JobIn
 
 
 def take_place(run_dir: Path, about: About) -> str:
-    """Return why the last worker at the place of `about` ended; such boards are removed."""
-    ended = [entry for entry in read_boards(run_dir) if not entry.is_alive]
+    """Return why the last worker at the place of `about` ended; such boards are removed.
+
+    The board of one that died after `collect_deaths` stays until its death is counted.
+    """
+    boards = read_boards(run_dir)
+    ended = [entry for entry in boards if entry.state == "ended" and not entry.is_alive]
     place = (about.program, about.slot)
     mine = [each for each in ended if (each.about.program, each.about.slot) == place]
     now = time.time()

@@ -101,11 +101,10 @@ class InHand:
             if owner == (_WORKER, pid, ticks):
                 self._free(entry)
 
-    def release_dead(self) -> None:
-        """Set the entries of all workers free that are not there any more."""
-        for pid, ticks in {owner[1:] for _, owner in self._entries() if owner[0] == _WORKER}:
-            if not procfs.is_running(pid, ticks):
-                self.release(pid, ticks)
+    def dead_owners(self) -> list[tuple[int, int]]:
+        """Return pid and start of each worker that has entries and is not there any more."""
+        owners = {(pid, ticks) for _, (kind, pid, ticks) in self._entries() if kind == _WORKER}
+        return [owner for owner in owners if not procfs.is_running(*owner)]
 
     def mark(self, key: bytes) -> None:
         """Let everybody look closely at the job `key`."""

@@ -75,13 +75,18 @@ class Quarantine:
         for folder in (self._run_dir, self._folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked():
-            self._collect()
-            if self._is_needed:
-                in_hand = InHand.open(self._folder)
-                in_hand.release_dead()
+            if not self._is_needed:
+                self._collect()
+            else:
+                self.in_hand = in_hand = InHand.open(self._folder)
+                # Whoever dies while we look is left to the next: what he had in hand stays
+                # known until his death is counted.
+                dead = in_hand.dead_owners()
+                self._collect()
+                for owner in dead:
+                    in_hand.release(*owner)
                 self._mark_all(in_hand)
                 in_hand.claim(hands, about.pid, about.ticks)
-                self.in_hand = in_hand
             return take_place(self._run_dir, about)
 
     def leave(self, about: About) -> None:

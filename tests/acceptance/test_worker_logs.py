@@ -154,7 +154,7 @@ def test_level__in_any_case_is_that_of_every_logger(
         project.submit("bill", level, level).result()
     found = lines(stop(worker))
     assert [one["level"] for one in found if one["logger"] == "shop.billing"] == logged
-    assert ("INFO" in logged) == any(one.get("action") == "worker_ready" for one in found)
+    assert ("INFO" in logged) == any(one.get("action") == "worker_registered" for one in found)
 
 
 def test_level__frames_come_with_everything(project: WorkerProject) -> None:

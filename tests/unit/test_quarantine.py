@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gearfleet.worker import in_hand, quarantine
+from gearfleet.worker import in_hand, procfs, quarantine
 from gearfleet.worker.boards import About
+from gearfleet.worker.deaths import collect_deaths
 from gearfleet.worker.in_hand import InHand, key_of
 from gearfleet.worker.quarantine import Quarantine
 from gearfleet.worker.scoreboard import DONE, Scoreboard, read_boards
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from gearfleet.worker.boards import BoardEntry, JobInHand
+    from gearfleet.worker.deaths import Death
 
 FUNCTION = "shop.resize"
 ME = About(program="worker_bar", slot="worker_bar_00")
@@ -172,6 +177,22 @@ def test_previous__is_why_the_last_one_of_the_place_ended(tmp_path: Path) -> Non
     assert Quarantine(tmp_path, 3).enter(other, 1) == "died without a job in hand"
 
 
+def test_death__while_the_next_worker_takes_the_place_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    die(tmp_path, procfs.start_ticks(os.getpid()), "u1")  # lives, as this process does
+
+    def see_deaths(run_dir: Path) -> Iterator[tuple[BoardEntry, list[tuple[JobInHand, Death]]]]:
+        yield from collect_deaths(run_dir)
+        monkeypatch.setattr(procfs, "is_running", lambda *_: False)
+
+    monkeypatch.setattr(quarantine, "collect_deaths", see_deaths)
+    the_next = Quarantine(tmp_path, 3)
+    assert the_next.enter(About(program="worker_foo", ticks=2), 1) == ""
+    assert is_known(the_next, "u1")
+    assert len(the_next.deaths(FUNCTION, "u1")) == 1
+
+
 def test_previous__of_the_first_worker_is_unknown(tmp_path: Path) -> None:
     assert Quarantine(tmp_path, 3).enter(ME, 1) == ""
 
@@ -181,10 +202,11 @@ def test_entries__are_given_back(tmp_path: Path) -> None:
     for _ in range(3):
         for pid in range(2, 60):
             mapped.claim(3, pid, 1)
-        mapped.release_dead()
+        for owner in mapped.dead_owners():
+            mapped.release(*owner)
     assert mapped._used < 200
     mapped.claim(1, os.getpid(), ME.ticks)
-    mapped.release_dead()
+    assert mapped.dead_owners() == []
     mapped.hold(0, b"12345678")
     other = InHand.open(tmp_path)
     other.claim(1, os.getpid(), 1)

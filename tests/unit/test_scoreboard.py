@@ -23,6 +23,7 @@ from gearfleet.worker.scoreboard import (
     GIVEN_BACK,
     About,
     BoardEntry,
+    JobInHand,
     Scoreboard,
     close_for,
     read_boards,
@@ -227,19 +228,28 @@ from gearfleet.worker.scoreboard import DONE, About, Scoreboard
 board = Scoreboard.open(pathlib.Path(sys.argv[1]), About(program="p"))
 for number in itertools.count():
     name = str(number % 7) * 40
-    board.begin(name, name, name.encode(), started=float(number % 7)).end(DONE)
+    hand = board.begin(name, name, name.encode(), started=float(number % 7))
+    for _ in range(50):
+        pass
+    hand.end(DONE)
 """
 
 
 def test_reader__never_sees_parts_of_two_jobs(tmp_path: Path) -> None:
+    entries: list[BoardEntry] = []
+    jobs: list[JobInHand] = []
+
+    def look() -> bool:
+        entries.append(entry(tmp_path))
+        jobs.extend(entries[-1].jobs)
+        return len(entries) >= 1000 and len(jobs) >= 50
+
     with subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], cwd=ROOT) as writer:
         try:
             wait_for(lambda: read_boards(tmp_path), "the board")
-            entries = [entry(tmp_path) for _ in range(1000)]
+            wait_for(look, "50 jobs", interval=0)
         finally:
             writer.kill()
-    jobs = [job for each in entries for job in each.jobs]
-    assert len(jobs) > 10
     assert all(job.function == job.handle == job.unique for job in jobs)
     assert all(int(job.started) == int(job.function[0]) for job in jobs)
     counts = [each.done for each in entries]

@@ -114,13 +114,17 @@ class Packing:
             ConfigError: it has to be signed, and there is no key.
         """
         told, body = _write(call, terms.codec)
-        self._check_size(body, "payload")
+        if len(body) > self._max_bytes:
+            self._refuse_to_send(body, "payload")
         how = terms.codec.encode()
         if 0 < self._compress_above < len(body):
             body, how = zlib.compress(body, 1), how + _ZLIB
         if self._keyring is None or terms.signed is False:
             self.refuse_without_key(terms)
             return body if how == _ENVELOPE else _header(how, _UNSIGNED, told) + body
+        if how == _ENVELOPE:
+            signature = self._keyring.sign(_covered_by_usual(terms.function), body)
+            return b"%s%s\n%s" % (_SIGNED, signature, body)
         signature = self._keyring.sign(_covered(how, terms.function, told), body)
         return _header(how, signature, told) + body
 
@@ -169,7 +173,8 @@ class Packing:
     def pack_result(self, value: Any, codec: CodecName = "envelope") -> bytes:
         """Return the bytes of a result, or raise `PayloadEncodeError` with the path to what is wrong."""
         data = CODECS[codec].encode_result(value)
-        self._check_size(data, "result")
+        if len(data) > self._max_bytes:
+            self._refuse_to_send(data, "result")
         return data
 
     def refuse_without_key(self, terms: Terms) -> None:
@@ -223,12 +228,11 @@ class Packing:
             raise PayloadDecodeError("The payload cannot be decompressed: it is cut, or too long")
         return data
 
-    def _check_size(self, data: bytes, kind: str) -> None:
-        if len(data) > self._max_bytes:
-            raise PayloadEncodeError(
-                f"The {kind} has {len(data)} bytes, and the setting 'max_payload_bytes' allows "
-                f"{self._max_bytes}; put the data into a file or a store and send its name"
-            )
+    def _refuse_to_send(self, data: bytes, kind: str) -> NoReturn:
+        raise PayloadEncodeError(
+            f"The {kind} has {len(data)} bytes, and the setting 'max_payload_bytes' allows "
+            f"{self._max_bytes}; put the data into a file or a store and send its name"
+        )
 
     def _bound(self, body: bytes) -> None:
         if len(body) > self._max_bytes:

@@ -57,7 +57,7 @@ def encode_call(
             message has its path, such as ``args[0]['when']``.
     """
     positional, named = tuple(args), dict(kwargs or ())
-    if not _TEXT.issuperset(map(type, named)):
+    if named and not _TEXT.issuperset(map(type, named)):
         raise PayloadEncodeError("kwargs has a key that is no text, so no name of an argument")
     return _encode(lambda scalars: _envelope(positional, named, meta, scalars))
 

@@ -9,19 +9,23 @@ Only `validate` and `install` touch the disk; nothing here opens a socket.
 """
 
 from gearfleet.fleet.executable import default_executable
+from gearfleet.fleet.findings import Finding, Severity
 from gearfleet.fleet.install import Changes, install
 from gearfleet.fleet.lint import lint
 from gearfleet.fleet.model import Fleet, Group, Program
-from gearfleet.fleet.plan import plan
+from gearfleet.fleet.plan import draft, plan
 from gearfleet.fleet.render import refusal_line, render, render_one
 from gearfleet.fleet.validate import validate
 
 __all__ = [
     "Changes",
+    "Finding",
     "Fleet",
     "Group",
     "Program",
+    "Severity",
     "default_executable",
+    "draft",
     "install",
     "lint",
     "plan",

@@ -27,6 +27,8 @@ class Program:
         environment: variables of the workers.
         options: Supervisor's options by name, as they are meant.
         stop_budget: seconds from the first signal to the latest possible exit.
+        drain_timeout: seconds of them in which a job in hand may end.
+        time_limit: seconds that a job of a task without a limit may take; 0 for any.
         sources: the key of the setting that gave an option ("user") or a
             variable ("environment.LANG"); what no setting gave is not there.
     """
@@ -42,6 +44,8 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Value] = field(default_factory=dict)
     stop_budget: float
+    drain_timeout: float = 0.0
+    time_limit: float = 0.0
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property

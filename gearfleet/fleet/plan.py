@@ -58,7 +58,30 @@ def plan(
     executable: Sequence[str] | None = None,
     django_settings: str | None = None,
 ) -> Fleet:
-    """Return the fleet that `host` needs for the tasks of `registry`.
+    """Return the fleet that `host` needs for the tasks of `registry`, if its options can be meant.
+
+    It is that of `draft`, with the same arguments.
+
+    Raises:
+        ConfigError: as `draft`, or options contradict each other.
+    """
+    fleet = draft(
+        registry, settings, host=host, executable=executable, django_settings=django_settings
+    )
+    if found := lint(fleet):
+        raise ConfigError("\n".join(each.sentence for each in found))
+    return fleet
+
+
+def draft(
+    registry: Registry,
+    settings: Settings,
+    *,
+    host: str | None = None,
+    executable: Sequence[str] | None = None,
+    django_settings: str | None = None,
+) -> Fleet:
+    """Return the fleet that `host` needs for the tasks of `registry`, whatever `lint` says of it.
 
     There is one program for each worker module and queue, and one group for
     each queue. A program with ``processes = 0`` is left out, and so is a group
@@ -76,8 +99,8 @@ def plan(
         django_settings: the settings module that the workers need.
 
     Raises:
-        ConfigError: there are no tasks, two programs have one name, a table of
-            the settings is for nothing, or options contradict each other.
+        ConfigError: there are no tasks, two programs have one name, or a table of
+            the settings is for nothing.
     """
     slots = slots_of(registry)
     if not slots:
@@ -106,16 +129,13 @@ def _fleet(context: _Context, slots: Sequence[Slot]) -> Fleet:
         for slot, options in resolved
         if options.get("processes")
     ]
-    fleet = Fleet(
+    return Fleet(
         name=settings.name,
         host=context.host or "",
         origin=settings.origin,
         programs=tuple(sorted(programs, key=lambda program: program.name)),
         groups=tuple(_groups(programs, prefix)),
     )
-    if problems := lint(fleet):
-        raise ConfigError("\n".join(problems))
-    return fleet
 
 
 def _groups(programs: Sequence[Program], prefix: str) -> Iterator[Group]:
@@ -138,6 +158,8 @@ def _program(context: _Context, slot: Slot, options: Resolved, prefix: str) -> P
         environment=_environment(context, name, options),
         options=_supervisor_options(context, options),
         stop_budget=_stop_budget(options),
+        drain_timeout=float(options.get("drain_timeout")),
+        time_limit=float(options.get("time_limit")),
         sources=options.sources,
     )
 

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
 #: The verbs in the order of the help, each with the module that knows it. A
 #: module has `add_verbs(verbs)`; it imports what it needs when its verb runs.
-MODULES = ("tasks", "render", "worker", "submit", "failed", "ps", "control", "server", "demo")
+MODULES = (
+    "tasks",
+    "plan",
+    "render",
+    "worker",
+    "submit",
+    "failed",
+    "ps",
+    "control",
+    "server",
+    "demo",
+)
 
 EPILOG = """\
 examples:

@@ -66,11 +66,17 @@ def finding(
         code=code,
         severity=about.severity,
         message=message,
-        fix=fix or about.fix,
+        fix=fix or _as_sentence(about.fix),
         file=place[0],
         line=place[1],
         setting=setting,
     )
+
+
+def _as_sentence(fix: str) -> str:
+    """Return what a code advises as it is said outside of its table."""
+    text = fix.replace("`", "")
+    return text[:1].upper() + text[1:]
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

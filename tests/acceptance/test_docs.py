@@ -13,6 +13,7 @@ from gearfleet import errors
 from gearfleet.cli.builder import build_parser, parse, verb_parsers
 from gearfleet.config import OPTIONS, Option, load
 from gearfleet.errors import ConfigError
+from gearfleet.fleet.codes import CODES
 from tests.support import pages
 from tests.support.processes import ROOT
 
@@ -96,6 +97,13 @@ def test_command_line_page__has_every_verb_and_option(verb: str) -> None:
     for action in verb_parsers(build_parser())[verb]._actions:
         for flag in action.option_strings:
             assert re.search(rf"[`\[ ]{flag}\b", common + by_title[verb]), flag
+
+
+def test_findings_page__has_every_code() -> None:
+    page = pages.read(REFERENCE / "findings.md")
+    rows = [f"| `{c.code}` | {c.severity} | {c.meaning} | {c.fix} |" for c in CODES.values()]
+    shown = [line for line in page.splitlines() if line.startswith("| `GF")]
+    assert shown == rows
 
 
 def test_environment_page__has_every_variable() -> None:

@@ -1,0 +1,75 @@
+"""The fleet of the project that a command is called for, with the tasks that it is made of."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gearfleet.cli.project import load_project, require_apps
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from gearfleet.cli.project import Project
+    from gearfleet.fleet import Fleet
+    from gearfleet.tasks import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A project and its plan.
+
+    Attributes:
+        project: its settings and apps.
+        registry: its tasks.
+        fleet: what this host needs for them, whatever `lint` says of it.
+        others: what the other hosts of the settings need, by name.
+    """
+
+    project: Project
+    registry: Registry
+    fleet: Fleet
+    others: Mapping[str, Fleet]
+
+
+def add_host(parser: argparse.ArgumentParser) -> None:
+    """Add ``--host``, which chooses the settings of a host."""
+    parser.add_argument(
+        "--host",
+        default=socket.gethostname(),
+        metavar="NAME",
+        help="as this host of the settings (default: this one, %(default)s)",
+    )
+
+
+def planned(args: argparse.Namespace) -> Planned:
+    """Read the settings, import the tasks, and plan the fleet.
+
+    Raises:
+        ConfigError: the settings are wrong.
+        DiscoveryError: the tasks do not import.
+    """
+    from gearfleet.fleet import default_executable, draft
+    from gearfleet.tasks import discover
+
+    project = require_apps(load_project(args))
+    registry = discover(project.apps)
+
+    def fleet_of(host: str) -> Fleet:
+        return draft(
+            registry,
+            project.settings,
+            host=host,
+            executable=default_executable(),
+            django_settings=project.django_settings,
+        )
+
+    others = [host for host in project.settings.hosts if host != args.host]
+    return Planned(
+        project=project,
+        registry=registry,
+        fleet=fleet_of(args.host),
+        others={host: fleet_of(host) for host in others},
+    )

@@ -20,6 +20,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
+from gearfleet.gearman.jobs import printable
 from gearfleet.tasks.current import Updates, job_in_hand, unheard
 from gearfleet.tasks.failure import describe
 from gearfleet.tasks.naming import later_function
@@ -377,14 +378,14 @@ def _failed(job: Job, error: BaseException) -> Failed:
 def _log_failure(assignment: Assignment, outcome: Failed) -> None:
     logger.error(
         "Job %s of %s failed: %s",
-        assignment.handle,
-        assignment.task,
+        printable(assignment.handle or ""),
+        printable(assignment.task),
         outcome.failure,
         exc_info=outcome.error,
         extra={
             "action": "job_failed",
-            "handle": assignment.handle,
-            "unique": assignment.unique,
-            "function": assignment.task,
+            "handle": printable(assignment.handle or ""),
+            "unique": printable(assignment.unique),
+            "function": printable(assignment.task),
         },
     )

@@ -334,3 +334,13 @@ def test_failure__to_encode_is_a_type_error_with_its_own_message() -> None:
     outcome = failed(returns_object)
     assert isinstance(outcome.error, PayloadEncodeError)
     assert "does not take" not in outcome.failure.message
+
+
+def test_log__of_a_failure_whose_unique_is_no_text(caplog: pytest.LogCaptureFixture) -> None:
+    """Bytes that a foreign client sent: a handler of the project's must not choke on them."""
+    job = Assigned(encode_call((), {}), unique="u\udcff", handle="H:\udcff:1")
+    executor(calls_wrongly).execute(job)
+    (line,) = [one for one in caplog.records if vars(one).get("action") == "job_failed"]
+    told = [line.getMessage(), vars(line)["unique"], vars(line)["handle"]]
+    assert [text.encode().decode() for text in told] == told
+    assert r"Job H:\udcff:1 of" in told[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from gearfleet.errors import JobExpired, JobFailed, ResultStoreUnavailable
 from gearfleet.results import TaskRecord, open_store, reading
 from gearfleet.tasks import JobHandle
 from gearfleet.tasks.failure import Failure
+from tests.support.waiting import DEADLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from gearfleet.results import ResultStore
@@ -49,6 +51,13 @@ def save_soon(store: ResultStore, *records: TaskRecord) -> threading.Timer:
     return timer
 
 
+def in_time(call: Callable[[], Any]) -> Any:
+    """Return what `call` returns; fail where one that waits without a limit would never end."""
+    answers: queue.Queue[Any] = queue.Queue()
+    threading.Thread(target=lambda: answers.put(call()), daemon=True).start()
+    return answers.get(timeout=DEADLINE)
+
+
 def test_result__by_id_name_and_handle(store: ResultStore) -> None:
     store.save([record("a", name="first", result=(1, {2}))])
     handle = JobHandle(id="a", function="f", unique="a.1", server="h:1")
@@ -72,14 +81,14 @@ def test_result__raises_what_became_of_the_job(store: ResultStore) -> None:
 @pytest.mark.parametrize("wait", [10.0, None])
 def test_result__waited_for(store: ResultStore, wait: float | None) -> None:
     timer = save_soon(store, record("a", result=7))
-    assert reading.result("a", wait=wait) == 7
+    assert in_time(lambda: reading.result("a", wait=wait)) == 7
     timer.join()
 
 
 def test_result__none_is_one(store: ResultStore) -> None:
     store.save([record("a")])
-    assert reading.result("a", wait=None) is None
-    found = reading.fetch("a", wait=None)
+    assert in_time(lambda: reading.result("a", wait=None)) is None
+    found = in_time(lambda: reading.fetch("a", wait=None))
     assert found is not None
     assert found.is_success
 

@@ -11,22 +11,35 @@ from gearfleet._version import __version__
 from gearfleet.errors import UnknownName, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-#: The verbs in the order of the help, each with the module that knows it. A
-#: module has `add_verbs(verbs)`; it imports what it needs when its verb runs.
-MODULES = (
-    "tasks",
-    "plan",
-    "render",
-    "worker",
-    "submit",
-    "failed",
-    "ps",
-    "control",
-    "server",
-    "demo",
-)
+#: The verbs in the order of the help, by the module that knows them. A module is
+#: imported when one of its verbs is wanted: it has `add_verbs(verbs)`, which
+#: calls ``verbs.add(name, run)`` for each of them. What a verb needs is imported
+#: when it runs.
+MODULES: Mapping[str, Mapping[str, str]] = {
+    "tasks": {"tasks": "list the tasks of the project"},
+    "plan": {"plan": "show the fleet: groups, programs, processes, tasks"},
+    "render": {
+        "render": "write the Supervisor configuration of the fleet",
+        "supervisor-conf": "print the sections to paste into the main supervisord.conf",
+    },
+    "worker": {"worker": "run one worker until it is told to stop"},
+    "submit": {"submit": "submit a job, and print its result"},
+    "failed": {"failed": "list the jobs that failed for good; show, retry or delete them"},
+    "ps": {"ps": "show the workers of this host, and what each is doing"},
+    "control": {
+        "restart": "restart groups in waves; jobs in hand are finished",
+        "status": "show the processes of groups, or all",
+        "stop": "stop all processes of groups; jobs in hand are finished",
+        "start": "start all processes of groups and wait until they run",
+    },
+    "server": {"server": "run the embedded job server (development, tests, demo)"},
+    "demo": {"demo": "run an example fleet in a temporary directory and restart it under load"},
+}
+
+#: What each verb does, in a line.
+SUMMARIES = {name: summary for verbs in MODULES.values() for name, summary in verbs.items()}
 
 EPILOG = """\
 examples:
@@ -44,18 +57,27 @@ class Verbs:
         self._subparsers = subparsers
         self._django = django
 
-    def add(self, name: str, run: Any, help: str, **extra: Any) -> argparse.ArgumentParser:
+    def add(self, name: str, run: Any, **extra: Any) -> argparse.ArgumentParser:
         """Add the verb `name`, done by ``run(args, output)``, and return its parser."""
+        summary = SUMMARIES[name]
         parser: argparse.ArgumentParser = self._subparsers.add_parser(
-            name, help=help, description=help, allow_abbrev=False, **extra
+            name, **{"help": summary, "description": summary, "allow_abbrev": False, **extra}
         )
         add_common_options(parser, django=self._django)
         parser.set_defaults(run=run, verb=name)
         return parser
 
+    def mention(self, name: str) -> None:
+        """Add the verb `name` to the list that the help shows, and nothing else of it."""
+        self._subparsers.add_parser(name, help=SUMMARIES[name], add_help=False)
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command ``gearfleet``."""
+
+def build_parser(words: Collection[str] | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command ``gearfleet``.
+
+    It knows the options of the verbs among `words`, or of all verbs, whose
+    modules are imported for that.
+    """
     parser = argparse.ArgumentParser(
         prog="gearfleet",
         description="Turn Gearman tasks into a supervised fleet of workers, and run it.",
@@ -66,16 +88,28 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gearfleet {__version__}")
     add_common_options(parser)
-    add_verbs(parser)
+    add_verbs(parser, words)
     return parser
 
 
-def add_verbs(parser: argparse.ArgumentParser, *, django: bool = False) -> None:
-    """Add every verb to `parser`; under `django` without the options that are Django's."""
+def add_verbs(
+    parser: argparse.ArgumentParser,
+    words: Collection[str] | None = None,
+    *,
+    django: bool = False,
+) -> None:
+    """Add every verb to `parser`; under `django` without the options that are Django's.
+
+    Those that are not among `words`, if there are any, are only mentioned.
+    """
     subparsers = parser.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
     verbs = Verbs(subparsers, django=django)
-    for name in MODULES:
-        import_module(f"gearfleet.cli.{name}").add_verbs(verbs)
+    for module, summaries in MODULES.items():
+        if words is None or not summaries.keys().isdisjoint(words):
+            import_module(f"gearfleet.cli.{module}").add_verbs(verbs)
+        else:
+            for name in summaries:
+                verbs.mention(name)
 
 
 def add_common_options(parser: argparse.ArgumentParser, *, django: bool = False) -> None:

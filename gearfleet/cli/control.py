@@ -26,13 +26,8 @@ def add_verbs(verbs: Verbs) -> None:
     """Add the verbs that talk to a running supervisord."""
     from gearfleet.supervisor.door import DESCRIPTIONS
 
-    for name, run, summary in (
-        ("restart", restart, "restart groups in waves; jobs in hand are finished"),
-        ("status", status, "show the processes of groups, or all"),
-        ("stop", stop, "stop all processes of groups; jobs in hand are finished"),
-        ("start", start, "start all processes of groups and wait until they run"),
-    ):
-        parser = verbs.add(name, run, summary)
+    for name, run in (("restart", restart), ("status", status), ("stop", stop), ("start", start)):
+        parser = verbs.add(name, run)
         parser.description = DESCRIPTIONS[name].text
         DESCRIPTIONS[name].add_arguments(parser)
         _add_address(parser)

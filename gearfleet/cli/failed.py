@@ -41,7 +41,6 @@ def add_verbs(verbs: Verbs) -> None:
     parser = verbs.add(
         "failed",
         failed,
-        "list the jobs that failed for good; show, retry or delete them",
         epilog=ACTIONS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="%(prog)s [ACTION] [ID ...] [options]",

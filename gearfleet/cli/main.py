@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command `argv` (default: this process's) and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        args = parse(build_parser(), words)
+        args = parse(build_parser(words), words)
     except GearfleetError as error:
         return fail(error, Output(json="--json" in words))
     output = Output(

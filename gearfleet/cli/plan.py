@@ -21,7 +21,7 @@ def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``plan``."""
     from gearfleet.cli.fleets import add_host
 
-    add_host(verbs.add("plan", plan, "show the fleet: groups, programs, processes, tasks"))
+    add_host(verbs.add("plan", plan))
 
 
 def plan(args: argparse.Namespace, output: Output) -> int:

@@ -29,7 +29,7 @@ COLUMNS = (
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``ps``."""
-    verbs.add("ps", ps, "show the workers of this host, and what each is doing")
+    verbs.add("ps", ps)
 
 
 def ps(args: argparse.Namespace, output: Output) -> int:

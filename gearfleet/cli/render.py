@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verbs ``render`` and ``supervisor-conf``."""
-    parser = verbs.add("render", render, "write the Supervisor configuration of the fleet")
+    parser = verbs.add("render", render)
     parser.add_argument(
         "-o",
         "--output",
@@ -40,11 +40,7 @@ def add_verbs(verbs: Verbs) -> None:
         metavar="NAME",
         help="render for this host of the settings (default: this one, %(default)s)",
     )
-    verbs.add(
-        "supervisor-conf",
-        supervisor_conf,
-        "print the sections to paste into the main supervisord.conf",
-    )
+    verbs.add("supervisor-conf", supervisor_conf)
 
 
 def _directory(text: str) -> Path:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``server``."""
-    parser = verbs.add("server", serve, "run the embedded job server (development, tests, demo)")
+    parser = verbs.add("server", serve)
     parser.add_argument(
         "--listen",
         default="127.0.0.1:4730",

@@ -25,7 +25,7 @@ VALUE = (
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``submit``."""
-    parser = verbs.add("submit", submit, "submit a job, and print its result", epilog=VALUE)
+    parser = verbs.add("submit", submit, epilog=VALUE)
     parser.add_argument("task", metavar="TASK", help="name of the task, such as shop.resize")
     parser.add_argument(
         "--arg", action="append", default=[], metavar="V", help="an argument by position"

@@ -18,7 +18,7 @@ COLUMNS = ("module", "task", "function", "queue", "signature")
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``tasks``."""
-    verbs.add("tasks", list_tasks, "list the tasks of the project")
+    verbs.add("tasks", list_tasks)
 
 
 def list_tasks(args: argparse.Namespace, output: Output) -> int:

@@ -24,12 +24,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DESCRIPTION = "run one worker until it is told to stop"
-
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``worker``."""
-    add_arguments(verbs.add("worker", work, DESCRIPTION))
+    add_arguments(verbs.add("worker", work))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

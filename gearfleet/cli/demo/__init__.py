@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``demo``."""
-    parser = verbs.add(
-        "demo", demo, "run an example fleet in a temporary directory and restart it under load"
-    )
+    parser = verbs.add("demo", demo)
     parser.add_argument(
         "--jobs",
         type=_count,

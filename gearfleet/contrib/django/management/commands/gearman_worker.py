@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gearfleet.cli import logs, reload, worker
+from gearfleet.cli.builder import SUMMARIES
 from gearfleet.cli.project import load_project
 from gearfleet.config import release_of
 from gearfleet.contrib.django.management.verbs import VerbCommand
@@ -26,7 +27,7 @@ ALL_QUEUES = "*"
 class Command(VerbCommand):
     """The code of ``gearfleet worker``, with the name and the texts that jbox's users know."""
 
-    help = worker.DESCRIPTION
+    help = SUMMARIES["worker"]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the worker's options."""

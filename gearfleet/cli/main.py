@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING
 
 from gearfleet.cli.builder import build_parser, parse
 from gearfleet.cli.output import Output
-from gearfleet.errors import EXIT_FAILED, DiscoveryError, GearfleetError
+from gearfleet.errors import DiscoveryError, GearfleetError
 
 if TYPE_CHECKING:
     import argparse
@@ -17,10 +18,22 @@ if TYPE_CHECKING:
 #: What a shell reports for a command that Ctrl-C ended: 128 + SIGINT.
 EXIT_INTERRUPTED = 130
 
+#: Likewise for one whose reader (head, less) has seen enough: 128 + SIGPIPE.
+EXIT_READER_GONE = 141
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command `argv` (default: this process's) and return its exit code."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        try:
+            return _main(sys.argv[1:] if argv is None else list(argv))
+        finally:
+            sys.stdout.flush()  # argparse, which printed the help, leaves that to the very end
+    except BrokenPipeError:
+        return let_go_of_pipes()
+
+
+def _main(words: Sequence[str]) -> int:
     try:
         args = parse(build_parser(words), words)
     except GearfleetError as error:
@@ -49,9 +62,20 @@ def run(args: argparse.Namespace, output: Output) -> int:
         output.talk("Interrupted.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output (head, less) has seen enough.
-        sys.stderr.close()
-        return EXIT_FAILED
+        return let_go_of_pipes()
+
+
+def let_go_of_pipes() -> int:
+    """Say nothing more to a reader that is gone, and return the exit code for that.
+
+    Otherwise Python would try once more at its end, and complain.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return EXIT_READER_GONE
 
 
 def fail(error: GearfleetError, output: Output) -> int:

@@ -82,6 +82,12 @@ class Output:
         """Return a rich console on `stream` that respects ``--no-color`` and NO_COLOR."""
         from rich.console import Console
 
+        class Plain(Console):
+            """A console that leaves it to its caller what to do without a reader."""
+
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError
+
         no_color = self.color is False or bool(os.environ.get("NO_COLOR"))
         width = None if stream.isatty() else 200
-        return Console(file=stream, no_color=no_color, width=width, markup=False, highlight=False)
+        return Plain(file=stream, no_color=no_color, width=width, markup=False, highlight=False)

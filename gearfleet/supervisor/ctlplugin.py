@@ -13,6 +13,7 @@ ends with `ctl.exitstatus`, which is sticky and therefore set on every path.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 from xmlrpc.client import ProtocolError
@@ -45,6 +46,7 @@ GROUP is a group (bar, bar:, bar:*), one process of it (bar:worker_bar_00), or a
 
 SUCCESS: int = LSBInitExitStatuses.SUCCESS
 FAILED: int = LSBInitExitStatuses.GENERIC
+READER_GONE = 141  #: what a shell says of a command that SIGPIPE ended
 UNHEALTHY: int = LSBStatusExitStatuses.NOT_RUNNING
 
 
@@ -56,7 +58,24 @@ def make_controllerplugin(controller: Any, **config: str) -> GearfleetPlugin:
     """
     plugin = GearfleetPlugin(controller, servers=split_servers(config.get("servers", "")))
     controller.complete = Completer(plugin, controller.complete)
+    controller.do_help = Helper(plugin, controller.do_help)
     return plugin
+
+
+class Helper:
+    """Answers `help gearfleet`; supervisorctl would first say that there is no help on it."""
+
+    def __init__(self, plugin: GearfleetPlugin, stock: Callable[[str], None]) -> None:
+        self._plugin = plugin
+        self._stock = stock
+
+    def __call__(self, arg: str) -> None:
+        """Print the help that `arg` asks for."""
+        name, *rest = arg.split() or [""]
+        if name == GearfleetPlugin.name:
+            self._plugin.do_gearfleet(" ".join(("help", *rest)))
+        else:
+            self._stock(arg)
 
 
 class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
@@ -73,16 +92,10 @@ class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
 
     do_gearfleet.__doc__ = USAGE
 
-    def help_gearfleet(self) -> None:
-        self._say(USAGE)
-
     def do_help(self, arg: str) -> None:
-        """Answer for our own command only; other plugins answer for theirs."""
-        words = arg.split()
-        if not words:
+        """List our command; about others nothing is known here, and `Helper` tells of ours."""
+        if not arg.strip():
             super().do_help("")
-        elif words[0] == "gearfleet":
-            self.do_gearfleet(" ".join(("help", *words[1:])))
 
     def _status_of(self, words: Sequence[str]) -> int:
         """Run the verb; whatever goes wrong ends in one line and a status."""
@@ -94,6 +107,8 @@ class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
             return error.exit_code
         except KeyboardInterrupt:
             _complain("interrupted")
+        except BrokenPipeError:
+            return _let_go_of_stdout()
         except Exception as error:
             _complain(f"{type(error).__name__}: {error}")
         return FAILED
@@ -153,6 +168,12 @@ class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
 
 def _complain(text: str) -> None:
     print(f"gearfleet: {text}", file=sys.stderr, flush=True)
+
+
+def _let_go_of_stdout() -> int:
+    """Say nothing more to a reader that is gone, as Python would try to at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return READER_GONE
 
 
 class _Parser(argparse.ArgumentParser):

@@ -15,7 +15,8 @@ class RolloutStarted:
     """A group is about to be restarted.
 
     Attributes:
-        names: the processes that were asked for.
+        names: those of the processes asked for that are RUNNING.
+        awaited: those that are about to be, or to end.
         wave: how many processes of the group may be away at the same time.
         singles: those of `names` that are the only process of their program,
             which is away while it restarts.
@@ -24,6 +25,7 @@ class RolloutStarted:
 
     group: str
     names: tuple[str, ...]
+    awaited: tuple[str, ...] = ()
     wave: int
     singles: tuple[str, ...]
     at_least: float

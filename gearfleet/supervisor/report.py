@@ -58,15 +58,16 @@ def text(event: Event) -> str:
 
 
 def _started(event: RolloutStarted) -> str:
-    if not event.names:
+    if not event.names and not event.awaited:
         return f"{event.group}: none of the processes is running"
-    count = len(event.names)
+    count = len(event.names) + len(event.awaited)
     first = (
         f"{event.group}: restarting {_processes(count)}, at most {event.wave} at a time, "
         f"in {event.at_least:g} s or more; jobs in hand are finished"
     )
     alone = (f"{name}: the only one of its program, away meanwhile" for name in event.singles)
-    return "\n".join((first, *alone))
+    awaited = (f"{name}: taken when it is RUNNING" for name in event.awaited)
+    return "\n".join((first, *alone, *awaited))
 
 
 def _halted(event: Halted) -> str:

@@ -179,14 +179,18 @@ class Rollout:
         self._wave = self._max_unavailable.of(len(members))
         self._hosts = {name: self._hosts_of(process) for name, process in members.items()}
         alone = singles(members.values())
-        running = [name for name in self._todo if name in members and members[name].is_running]
+        known = [members[name] for name in self._todo if name in members]
+        running = [process.namespec for process in known if process.is_running]
+        awaited = [process.namespec for process in known if process.is_unsettled]
         self._history.add(
             RolloutStarted(
                 group=self.group,
                 names=tuple(running),
+                awaited=tuple(awaited),
                 wave=self._wave,
                 singles=tuple(name for name in running if members[name].program in alone),
-                at_least=ceil(len(running) / self._wave) * self._longest_start(running),
+                at_least=ceil(len(running + awaited) / self._wave)
+                * self._longest_start(running + awaited),
             )
         )
 

@@ -43,6 +43,7 @@ def test_help__lists_the_verbs(crew: Crew, words: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for verb in ("restart", "status", "stop", "start", "help"):
         assert f"gearfleet {verb}" in done.stdout
+    assert "No help" not in done.stdout
 
 
 @pytest.mark.parametrize("words", [["help", "restart"], ["restart", "--help"], ["restart", "-h"]])

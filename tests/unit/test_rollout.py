@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from gearfleet.supervisor import report
 from gearfleet.supervisor.events import (
     Halted,
     ProcessBack,
@@ -77,6 +78,20 @@ def test_rollout__begins_by_saying_what_it_will_do() -> None:
         singles=("bar:mail",),
         at_least=15,
     )
+
+
+def test_rollout__begins_by_naming_those_that_are_not_running_yet() -> None:
+    fleet = a_fleet(2)
+    for name in ("bar:w_00", "bar:w_01"):
+        fleet.put(name, State.STARTING)
+    fleet.look(a_rollout(fleet))
+    (started,) = fleet.events
+    assert isinstance(started, RolloutStarted)
+    assert (started.names, started.awaited) == ((), ("bar:w_00", "bar:w_01"))
+    assert report.text(started).splitlines()[1:] == [
+        "bar:w_00: taken when it is RUNNING",
+        "bar:w_01: taken when it is RUNNING",
+    ]
 
 
 def test_rollout__a_slot_is_filled_as_soon_as_it_is_free() -> None:

@@ -8,6 +8,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PEERS  := .cache/peers
+# More than there are CPUs, because tests of processes wait for them most of the time.
+JOBS   ?= $(shell echo $$((2 * $$(nproc))))
 
 .PHONY: demo test matrix lint bench bench-peers clean
 
@@ -21,7 +23,7 @@ demo: $(READY)
 	$(BIN)/gearfleet demo
 
 test: $(READY)
-	$(BIN)/pytest -n auto $(TESTS) $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(PYTEST_ARGS)
 
 matrix:
 	.ci/matrix

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.job_servers import JobServer
+from tests.support.processes import ROOT
 from tests.support.supervisord import Supervisord
 
 if TYPE_CHECKING:
@@ -15,6 +17,15 @@ if TYPE_CHECKING:
 
 for _name in [name for name in os.environ if name.startswith(("GEARFLEET_", "DJANGO_"))]:
     del os.environ[_name]
+# Tests write modules and write them anew within one second, in which Python would take what it
+# has compiled for up to date.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile gearfleet once: each of the processes that tests start would do it for itself."""
+    if not hasattr(config, "workerinput"):  # the process that starts the others
+        compileall.compile_dir(ROOT / "gearfleet", quiet=2)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gearfleet.results import TaskRecord
     from tests.support.job_servers import JobServer
 
+pytestmark = pytest.mark.parametrize("job_server", ["gearmand", "embedded"], indirect=True)
+
 TASKS = """
 from gearfleet import Backoff, Retry
 

@@ -116,10 +116,13 @@ class PoolProject(WorkerProject):
 
     def nursery(self, pool: Process) -> int:
         """Return the pid of the process that forks the workers."""
-        (pid,) = wait_for(
-            lambda: self.living - {pool.pid} - self.registered, "a nursery, and nobody else"
-        )
-        return pid
+
+        def found() -> set[int]:
+            # A worker that has just been forked is not registered yet.
+            others = self.living - {pool.pid} - self.registered
+            return others if len(others) == 1 else set()
+
+        return wait_for(found, "a nursery, and nobody else").pop()
 
     def wait_until_all_gone(self) -> None:
         try:

@@ -48,13 +48,26 @@ def planned(args: argparse.Namespace) -> Planned:
     """Read the settings, import the tasks, and plan the fleet.
 
     Raises:
+        UsageError: no app is named.
         ConfigError: the settings are wrong.
         DiscoveryError: the tasks do not import.
     """
+    return plan_of(require_apps(load_project(args)), args.host)
+
+
+def maybe_planned(args: argparse.Namespace, *, may_lack_apps: bool) -> Planned | None:
+    """Do as `planned`; return None where no app is named, if the command can do without."""
+    project = load_project(args)
+    if may_lack_apps and not project.apps:
+        return None
+    return plan_of(require_apps(project), args.host)
+
+
+def plan_of(project: Project, name: str) -> Planned:
+    """Return the plan of `project` for the host `name`."""
     from gearfleet.fleet import default_executable, draft
     from gearfleet.tasks import discover
 
-    project = require_apps(load_project(args))
     registry = discover(project.apps)
 
     def fleet_of(host: str) -> Fleet:
@@ -66,10 +79,10 @@ def planned(args: argparse.Namespace) -> Planned:
             django_settings=project.django_settings,
         )
 
-    others = [host for host in project.settings.hosts if host != args.host]
+    others = [host for host in project.settings.hosts if host != name]
     return Planned(
         project=project,
         registry=registry,
-        fleet=fleet_of(args.host),
+        fleet=fleet_of(name),
         others={host: fleet_of(host) for host in others},
     )

@@ -8,26 +8,31 @@ through all sections again after each file.)
 from __future__ import annotations
 
 import io
-import platform
-import pwd
 import re
 import shlex
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ConfigError, InvalidFleet
+from gearfleet.fleet.checks.host import (
+    LOG_FILES,
+    ThisHost,
+    expansions,
+    review_log_directories,
+    review_users,
+    uid_of,
+)
 from gearfleet.fleet.quoting import LOG_WORDS, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from gearfleet.config import Value
+    from gearfleet.fleet.checks.host import Host
     from gearfleet.fleet.model import Fleet, Group, Program
 
 #: Comments, then a section or nothing: so that one text means the same as its files.
 _BEGINS_WITH_SECTION = re.compile(r"(?:[;#].*\n|[ \t]*\n)*(?:\[|\Z)")
-_LOGFILES = ("stdout_logfile", "stderr_logfile")
 
 
 def validate(fleet: Fleet, files: Mapping[str, str]) -> None:
@@ -38,12 +43,24 @@ def validate(fleet: Fleet, files: Mapping[str, str]) -> None:
         InvalidFleet: the parser refuses a file, or reads something else than
             was planned; the message names program and option.
     """
+    _refuse_missing(fleet, ThisHost())
+    compare(fleet, files)
+
+
+def _refuse_missing(fleet: Fleet, host: Host) -> None:
+    """Raise for what Supervisor's parser asks of the host, where that is missing."""
+    for missing in (*review_users(fleet, host), *review_log_directories(fleet, host)):
+        raise ConfigError(f"{missing.message}; {missing.fix[0].lower()}{missing.fix[1:]}")
+
+
+def compare(fleet: Fleet, files: Mapping[str, str]) -> None:
+    """Raise unless Supervisor reads `files` as exactly `fleet`, whose host has what it needs.
+
+    Raises:
+        InvalidFleet: the parser refuses a file, or reads something else than was planned.
+    """
     programs = {program.name: program for program in fleet.programs}
     members = [(group, [programs[name] for name in group.programs]) for group in fleet.groups]
-    for group, of_group in members:
-        for program in of_group:
-            _check_user(program)
-            _check_log_directories(group, program)
     read = {group.name: group for group in _parse(files)}
     for group, of_group in members:
         _compare_group(group, of_group, read.pop(group.name, None))
@@ -67,45 +84,6 @@ def _parse(files: Mapping[str, str]) -> list[Any]:
     return groups
 
 
-def _check_user(program: Program) -> None:
-    user = program.options.get("user")
-    if user is not None and _uid(str(user)) is None:
-        raise ConfigError(
-            f"{program.place('user')} is '{user}', and this host has no such user; "
-            "create it, or render on the host where the workers run"
-        )
-
-
-def _uid(user: str) -> int | None:
-    try:
-        return pwd.getpwuid(int(user)).pw_uid if user.isdecimal() else pwd.getpwnam(user).pw_uid
-    except (KeyError, OverflowError):
-        return None
-
-
-def _check_log_directories(group: Group, program: Program) -> None:
-    for option in program.options.keys() & {*_LOGFILES}:
-        value = str(program.options[option])
-        paths = {expand(value, names) for names in _expansions(group, program)}
-        for folder in sorted({Path(path).parent for path in paths}):
-            if not folder.is_dir():
-                raise ConfigError(
-                    f"{program.place(option)} is '{value}', and this host has no directory "
-                    f"{folder}; create it, or render on the host where the workers run"
-                )
-
-
-def _expansions(group: Group, program: Program) -> Iterator[dict[str, str | int]]:
-    """Yield what Supervisor's expansions mean for each process of `program`."""
-    for number in range(program.processes):
-        yield {
-            "program_name": program.name,
-            "group_name": group.name,
-            "host_node_name": platform.node(),
-            "process_num": number,
-        }
-
-
 def _compare_group(group: Group, members: list[Program], read: Any) -> None:
     if read is None:
         raise InvalidFleet(f"Group '{group.name}' is planned, but not in the rendered files")
@@ -127,7 +105,7 @@ def _processes(
     """Return program and expansions of each process by its name."""
     planned: dict[str, tuple[Program, dict[str, str | int]]] = {}
     for program in members:
-        for names in _expansions(group, program):
+        for names in expansions(group.name, program):
             process = expand(str(program.options["process_name"]), names)
             if process in planned:
                 raise InvalidFleet(
@@ -198,8 +176,8 @@ _MEANT: Mapping[str, Callable[[Any, Mapping[str, str | int]], object]] = {
     "serverurl": lambda value, names: None if value.strip().upper() == "AUTO" else value,
     "stopsignal": lambda value, names: signal.Signals[f"SIG{value}"],
     "umask": lambda value, names: int(value, 8),
-    "user": lambda value, names: _uid(value),
-    **dict.fromkeys(_LOGFILES, _logfile),
+    "user": lambda value, names: uid_of(value),
+    **dict.fromkeys(LOG_FILES, _logfile),
     **{
         f"{stream}_{what}_maxbytes": _size
         for stream in ("stdout", "stderr")

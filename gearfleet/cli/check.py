@@ -1,0 +1,138 @@
+"""``gearfleet check``: what Supervisor lets pass and should not, without any running service."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gearfleet.errors import EXIT_FAILED, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from gearfleet.cli.builder import Verbs
+    from gearfleet.cli.fleets import Planned
+    from gearfleet.cli.output import Output
+    from gearfleet.fleet import Finding
+    from gearfleet.fleet.checks.disk import Folder
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """Add the verb ``check``."""
+    parser = verbs.add("check", check)
+    add_inputs(parser)
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what to look at."""
+    from gearfleet.cli.fleets import add_host
+
+    add_host(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="the directory that is rendered to"
+    )
+    parser.add_argument(
+        "-c",
+        "--configuration",
+        type=Path,
+        metavar="FILE",
+        help="the main supervisord.conf; it is read with all that it includes",
+    )
+    parser.add_argument(
+        "--template-dir",
+        type=Path,
+        metavar="DIR",
+        help="templates here are used before the built-in ones [GEARFLEET_TEMPLATE_DIR]",
+    )
+
+
+def check(args: argparse.Namespace, output: Output) -> int:
+    """Show what is wrong with the project, a directory, and a whole configuration."""
+    from gearfleet.cli import findings
+    from gearfleet.fleet.findings import Severity, in_order, worst
+
+    found = in_order(_findings(args))
+    if output.json:
+        output.data({"findings": findings.as_data(found)})
+    else:
+        findings.show(found, output)
+        output.line(findings.summary(found) or "Nothing was found.")
+    return EXIT_FAILED if worst(found) in (Severity.ERROR, Severity.WARNING) else 0
+
+
+def _findings(args: argparse.Namespace) -> Iterator[Finding]:
+    from gearfleet.cli.fleets import maybe_planned
+
+    made = maybe_planned(args, may_lack_apps=bool(args.configuration))
+    if made is not None:
+        yield from of_project(args, made)
+    if args.configuration:
+        yield from of_configuration(args, made)
+
+
+def of_project(args: argparse.Namespace, made: Planned) -> Iterator[Finding]:
+    """Yield what is wrong with the project, and with the directory that is rendered to."""
+    from gearfleet.fleet.checks import ThisHost, check_fleet, check_tasks
+    from gearfleet.fleet.checks.disk import review_clashes, review_folder
+    from gearfleet.fleet.checks.reading import read_folder
+
+    files = rendered(args, made)
+    found = [
+        *check_tasks(made.registry, made.fleet, made.others),
+        *check_fleet(made.fleet, files, ThisHost()),
+    ]
+    yield from _with_lines(found, made.fleet.origin)
+    if args.output:
+        yield from review_folder(made.fleet, files, folder_at(args.output))
+        if not args.configuration:
+            yield from review_clashes(made.fleet, read_folder(args.output, os.environ))
+
+
+def of_configuration(args: argparse.Namespace, made: Planned | None) -> Iterator[Finding]:
+    """Yield what is wrong with a whole configuration, and with the place of the fleet in it."""
+    from gearfleet.fleet.checks import ThisHost, check_configuration
+    from gearfleet.fleet.checks.disk import review_clashes, review_inclusion
+    from gearfleet.fleet.checks.reading import read_main
+
+    if not os.path.isfile(args.configuration):  # noqa: PTH113 - Path.is_file raises where it may not look
+        raise UsageError(f"No supervisord configuration at {args.configuration}")
+    configuration = read_main(args.configuration, os.environ)
+    yield from check_configuration(configuration, ThisHost())
+    if made is not None:
+        yield from review_clashes(made.fleet, configuration)
+        if args.output:
+            yield from review_inclusion(configuration, rendered(args, made), folder_at(args.output))
+
+
+def rendered(args: argparse.Namespace, made: Planned) -> dict[str, str]:
+    """Return what ``render`` would write, unchecked."""
+    from gearfleet.fleet import render
+
+    template_dir = args.template_dir or made.project.settings.template_dir
+    return render(made.fleet, template_dir=template_dir)
+
+
+def folder_at(path: Path) -> Folder:
+    """Return what lies in the directory `path`."""
+    from gearfleet.fleet.checks.disk import Folder
+
+    files = {each.name: each.read_text(errors="replace") for each in path.glob("*.conf")}
+    return Folder(path=path, files=files, exists=path.is_dir())
+
+
+def _with_lines(found: Sequence[Finding], origin: str) -> Iterator[Finding]:
+    """Yield findings about a setting with its place in the settings file, where there is one."""
+    from gearfleet.config.lines import line_of
+
+    text = ""
+    with suppress(OSError, UnicodeDecodeError):
+        text = Path(origin).read_text(encoding="utf-8")
+    for each in found:
+        if text and each.setting and not each.file:
+            yield replace(each, file=origin, line=line_of(text, each.setting))
+        else:
+            yield each

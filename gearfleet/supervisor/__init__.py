@@ -15,8 +15,9 @@
     door            the same with their options, said aloud: what the two doors call
     report          what is said about it, as text
     ctlplugin       the door in supervisorctl; the other one is `gearfleet.cli`
+    reconcile       the extension that runs inside supervisord
     paste           the sections that a user pastes into supervisord.conf
 
-Everything here needs the standard library only, and `address` and `ctlplugin`
-also supervisor, so that the plugin runs in a system Python.
+Everything here needs the standard library only, and `address`, `ctlplugin`
+and `reconcile` also supervisor, so that they run in a system Python.
 """

@@ -23,6 +23,12 @@ _TEXT = """\
 supervisor.ctl_factory = gearfleet.supervisor.ctlplugin:make_controllerplugin
 servers = {servers}
 run_dir = {run_dir}
+
+; The extension by which `gearfleet apply` changes a running fleet and disturbs
+; none of it. The Python that runs supervisord must be able to import gearfleet,
+; or supervisord does not start; it is loaded when supervisord is started next.
+[rpcinterface:gearfleet]
+supervisor.rpcinterface_factory = gearfleet.supervisor.reconcile:make_rpcinterface
 """
 
 

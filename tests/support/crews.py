@@ -29,6 +29,12 @@ servers = {servers}
 run_dir = /run/gearfleet
 """
 
+EXTENSION = """\
+[rpcinterface:gearfleet]
+supervisor.rpcinterface_factory = gearfleet.supervisor.reconcile:make_rpcinterface
+
+"""
+
 #: Like a worker: after SIGTERM it finishes the job in hand, then ends. It does what
 #: files beside it say: `job` seconds to finish, `deaf` to SIGTERM, `broken` at its start.
 SCRIPT = """\
@@ -75,23 +81,37 @@ class Crew:
         stopwaitsecs: int = 20,
         script: str = SCRIPT,
         servers: str = "",
+        extension: bool = False,
     ) -> None:
-        self.daemon = Supervisord(python=python, sections=PLUGIN.format(servers=servers))
+        sections = (EXTENSION if extension else "") + PLUGIN.format(servers=servers)
+        self.daemon = Supervisord(python=python, sections=sections)
         self.folder: Path = self.daemon.folder
         (self.folder / "crew.py").write_text(script)
         (self.folder / "diary").touch()
         self.job(job)
+        self.configure(groups, stopwaitsecs=stopwaitsecs)
+
+    def configure(
+        self,
+        groups: dict[str, dict[str, int]],
+        *,
+        stopwaitsecs: int = 20,
+        words: str = "",
+        options: str = "",
+    ) -> None:
+        """Write the configuration: processes by program by group; `words` end each command."""
         lines = []
         for group, programs in groups.items():
             lines += [f"[group:{group}]", f"programs={','.join(programs)}"]
             for program, count in programs.items():
                 lines += [
                     f"[program:{program}]",
-                    f"command={sys.executable} {self.folder}/crew.py",
+                    f"command={sys.executable} {self.folder}/crew.py {words}".rstrip(),
                     "process_name=%(program_name)s_%(process_num)02d",
                     f"numprocs={count}",
                     f"stopwaitsecs={stopwaitsecs}",
                     "redirect_stderr=true",
+                    *options.splitlines(),
                 ]
         (self.daemon.conf_d / "crew.conf").write_text("\n".join(lines) + "\n")
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gearfleet.cli.project import load_project, require_apps
+from gearfleet.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
     from gearfleet.cli.project import Project
+    from gearfleet.config import Settings
     from gearfleet.fleet import Fleet
     from gearfleet.tasks import Registry
 
@@ -40,8 +42,28 @@ def add_host(parser: argparse.ArgumentParser) -> None:
         "--host",
         default=socket.gethostname(),
         metavar="NAME",
-        help="as this host of the settings (default: this one, %(default)s)",
+        help="as this host or role of the settings (default: this one, %(default)s)",
     )
+    parser.add_argument(
+        "--cpus",
+        type=_cpus,
+        metavar="N",
+        help='what "cpu" means in processes (default: hosts.NAME.cpus, else of this host)',
+    )
+
+
+def _cpus(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"--cpus is a whole number, 1 or more; it is '{text}'")
+    return int(text)
+
+
+def cpus_of(args: argparse.Namespace, settings: Settings) -> int | None:
+    """Return how many CPUs the chosen host has; None if nobody knows."""
+    from gearfleet.fleet import usable_cpus
+
+    here = usable_cpus() if args.host == socket.gethostname() else None
+    return args.cpus or settings.cpus_of(args.host) or here
 
 
 def planned(args: argparse.Namespace) -> Planned:
@@ -52,7 +74,7 @@ def planned(args: argparse.Namespace) -> Planned:
         ConfigError: the settings are wrong.
         DiscoveryError: the tasks do not import.
     """
-    return plan_of(require_apps(load_project(args)), args.host)
+    return plan_of(require_apps(load_project(args)), args)
 
 
 def maybe_planned(args: argparse.Namespace, *, may_lack_apps: bool) -> Planned | None:
@@ -60,29 +82,31 @@ def maybe_planned(args: argparse.Namespace, *, may_lack_apps: bool) -> Planned |
     project = load_project(args)
     if may_lack_apps and not project.apps:
         return None
-    return plan_of(require_apps(project), args.host)
+    return plan_of(require_apps(project), args)
 
 
-def plan_of(project: Project, name: str) -> Planned:
-    """Return the plan of `project` for the host `name`."""
+def plan_of(project: Project, args: argparse.Namespace) -> Planned:
+    """Return the plan of `project` for the host that `args` name."""
     from gearfleet.fleet import default_executable, draft
     from gearfleet.tasks import discover
 
     registry = discover(project.apps)
 
-    def fleet_of(host: str) -> Fleet:
+    def fleet_of(host: str, cpus: int | None) -> Fleet:
         return draft(
             registry,
             project.settings,
             host=host,
             executable=default_executable(),
             django_settings=project.django_settings,
+            cpus=cpus,
         )
 
-    others = [host for host in project.settings.hosts if host != name]
+    others = [host for host in project.settings.hosts if host != args.host]
     return Planned(
         project=project,
         registry=registry,
-        fleet=fleet_of(name),
-        others={host: fleet_of(host) for host in others},
+        fleet=fleet_of(args.host, cpus_of(args, project.settings)),
+        # Of the others only the tasks matter, not how many processes serve them.
+        others={host: fleet_of(host, project.settings.cpus_of(host) or 1) for host in others},
     )

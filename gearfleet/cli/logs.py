@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from gearfleet.config import options
+from gearfleet.config import values
 from gearfleet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_level,
         default=os.environ.get("GEARFLEET_LOGLEVEL"),
         metavar="LEVEL",
-        help=f"log from here on: {', '.join(options.LEVELS)} [GEARFLEET_LOGLEVEL] (default INFO)",
+        help=f"log from here on: {', '.join(values.LEVELS)} [GEARFLEET_LOGLEVEL] (default INFO)",
     )
     parser.add_argument(
         "-f",
@@ -42,15 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _level(text: str) -> str:
     try:
-        return options.level(text)
-    except options.BadValue as expected:
+        return values.level(text)
+    except values.BadValue as expected:
         raise UsageError(f"--loglevel or GEARFLEET_LOGLEVEL is '{text}'; give {expected}") from None
 
 
 def _format(text: str) -> str:
     try:
-        return options.log_format(text)
-    except options.BadValue as expected:
+        return values.log_format(text)
+    except values.BadValue as expected:
         raise UsageError(
             f"--log-format or GEARFLEET_LOG_FORMAT is '{text}'; give {expected}"
         ) from None

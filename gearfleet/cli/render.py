@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verbs ``render`` and ``supervisor-conf``."""
+    from gearfleet.cli.fleets import add_host
+
     parser = verbs.add("render", render)
     parser.add_argument(
         "-o",
@@ -34,12 +35,7 @@ def add_verbs(verbs: Verbs) -> None:
         metavar="DIR",
         help="templates here are used before the built-in ones [GEARFLEET_TEMPLATE_DIR]",
     )
-    parser.add_argument(
-        "--host",
-        default=socket.gethostname(),
-        metavar="NAME",
-        help="render for this host of the settings (default: this one, %(default)s)",
-    )
+    add_host(parser)
     verbs.add("supervisor-conf", supervisor_conf)
 
 
@@ -95,6 +91,7 @@ def _files(args: argparse.Namespace) -> dict[str, str]:
 
 
 def _fleet(args: argparse.Namespace) -> tuple[Fleet, Project]:
+    from gearfleet.cli.fleets import cpus_of
     from gearfleet.cli.project import load_project, require_apps
     from gearfleet.fleet import default_executable, plan
     from gearfleet.tasks import discover
@@ -106,6 +103,7 @@ def _fleet(args: argparse.Namespace) -> tuple[Fleet, Project]:
         host=args.host,
         executable=default_executable(),
         django_settings=project.django_settings,
+        cpus=cpus_of(args, project.settings),
     )
     return fleet, project
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from gearfleet.cli import logs, reload
-from gearfleet.config import DEFAULTS, options, release_of
+from gearfleet.config import DEFAULTS, release_of, values
 from gearfleet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _read_by(
         def read(text: str) -> T:
             try:
                 return check(_converted(convert, text))
-            except options.BadValue as expected:
+            except values.BadValue as expected:
                 raise UsageError(f"{source} is '{text}'; give {expected}") from None
 
         return read
@@ -112,11 +112,11 @@ def _converted(convert: Callable[[str], object], text: str) -> object:
         return text  # which the check refuses
 
 
-_seconds = _read_by(options.seconds, float)
-_count = _read_by(options.positive, int)
-_number = _read_by(options.count, int)
-_size = _read_by(options.size)
-_stop = _read_by(options.stop)
+_seconds = _read_by(values.seconds, float)
+_count = _read_by(values.positive, int)
+_number = _read_by(values.count, int)
+_size = _read_by(values.size)
+_stop = _read_by(values.stop)
 
 
 def work(args: argparse.Namespace, output: Output) -> int:
@@ -229,7 +229,7 @@ def options_of(args: argparse.Namespace) -> WorkerOptions:
         recycling=Recycling(
             max_jobs=args.max_jobs,
             max_lifetime=args.max_lifetime,
-            max_rss=options.bytes_of(args.max_rss),
+            max_rss=values.bytes_of(args.max_rss),
             max_idle=args.max_idle,
         ),
         time_limit=args.time_limit,

@@ -2,7 +2,15 @@
 
 from gearfleet.config.options import DEFAULTS, OPTIONS, Option, Value
 from gearfleet.config.reader import HOOKS, check_servers, read_settings
-from gearfleet.config.settings import DEFAULT_SERVERS, Host, Layers, Options, Settings
+from gearfleet.config.settings import (
+    DEFAULT_SERVERS,
+    GroupSettings,
+    Host,
+    Layers,
+    Options,
+    Settings,
+    toml_key,
+)
 from gearfleet.config.sources import (
     current,
     load,
@@ -18,6 +26,7 @@ __all__ = [
     "DEFAULT_SERVERS",
     "HOOKS",
     "OPTIONS",
+    "GroupSettings",
     "Host",
     "Layers",
     "Option",
@@ -30,6 +39,7 @@ __all__ = [
     "read_settings",
     "release_of",
     "split_list",
+    "toml_key",
     "use",
     "using",
     "with_environment",

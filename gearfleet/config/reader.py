@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gearfleet.config import options
+from gearfleet.config import values
 from gearfleet.config.options import check_options, checked
-from gearfleet.config.settings import Host, Layers, Settings
+from gearfleet.config.settings import (
+    ALL_HOSTS,
+    GroupSettings,
+    Host,
+    Layers,
+    Settings,
+    toml_key,
+)
 from gearfleet.errors import ConfigError, LocalProtocolError, did_you_mean
 
 if TYPE_CHECKING:
@@ -31,7 +38,7 @@ def read_settings(table: Table, *, root: Path, origin: str) -> Settings:
             `origin` and the key's path.
     """
     try:
-        _refuse_unknown(table, [*_PLAIN, *_PATHS, *LAYERS, "hosts"], "")
+        _refuse_unknown(table, [*_PLAIN, *_PATHS, *LAYERS, "groups", "hosts"], "")
         plain = {key: read(table[key], key) for key, read in _PLAIN.items() if key in table}
         paths: dict[str, Any] = {
             key: root / _text(table[key], key) for key in _PATHS if key in table
@@ -46,34 +53,73 @@ def _read_fleet(table: Table) -> dict[str, Any]:
     fleet = dict(_table(table.get("fleet", {}), "fleet"))
     name = fleet.pop("name", "")
     return {
-        "name": checked(options.name, name, "fleet.name") if name else "",
+        "name": checked(values.name, name, "fleet.name") if name else "",
         "layers": _layers({**table, "fleet": fleet}, ""),
-        "hosts": {
-            key: _host(item, f"hosts.{key}") for key, item in _tables(table, "hosts", "").items()
+        "groups": {
+            checked(values.name, key, "groups"): _group(item, f"groups.{toml_key(key)}")
+            for key, item in _tables(table, "groups", "").items()
         },
+        "hosts": _hosts(table),
     }
+
+
+def _hosts(table: Table) -> dict[str, Host]:
+    tables = _tables(table, "hosts", "")
+    hosts = {key: _host(item, f"hosts.{toml_key(key)}") for key, item in tables.items()}
+    _refuse_bad_roles(hosts)
+    return hosts
 
 
 def _layers(table: Table, path: str) -> Layers:
     def options_of(rank: str) -> dict[str, Options]:
-        without = () if rank == "programs" else ("program",)
         return {
-            key: check_options(item, f"{path}{rank}.{key}", without=without)
+            key: check_options(item, rank, f"{path}{rank}.{toml_key(key)}")
             for key, item in _tables(table, rank, path).items()
         }
 
     fleet = _table(table.get("fleet", {}), f"{path}fleet")
     return Layers(
-        fleet=check_options(fleet, f"{path}fleet", without=["program"]),
+        fleet=check_options(fleet, "fleet", f"{path}fleet"),
         queues=options_of("queues"),
         programs=options_of("programs"),
     )
 
 
+def _group(table: Table, path: str) -> GroupSettings:
+    return GroupSettings(**_given(table, _GROUP, path))
+
+
 def _host(table: Table, path: str) -> Host:
-    _refuse_unknown(table, ["url", *LAYERS], f"{path}.")
-    url = _text(table["url"], f"{path}.url") if "url" in table else None
-    return Host(url=url, layers=_layers(table, f"{path}."))
+    own = {key: item for key, item in table.items() if key not in LAYERS}
+    given = _given(own, _HOST, path, LAYERS)
+    if not given.get("url"):
+        for key in given.keys() & {"username_env", "password_env"}:
+            raise ConfigError(f"Setting '{path}.{key}' needs '{path}.url', which has none")
+    return Host(**given, layers=_layers(table, f"{path}."))
+
+
+def _given(
+    table: Table,
+    known: Mapping[str, Callable[[object, str], Any]],
+    path: str,
+    others: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return what `table` says, each value as its entry in `known` reads it."""
+    _refuse_unknown(table, [*known, *others], f"{path}.")
+    return {key: known[key](item, f"{path}.{key}") for key, item in table.items()}
+
+
+def _refuse_bad_roles(hosts: Mapping[str, Host]) -> None:
+    """Raise `ConfigError` for a role that is none: a role has no supervisord and no role."""
+    if ALL_HOSTS in hosts:
+        raise ConfigError(f"Setting 'hosts.{ALL_HOSTS}' cannot be: --host takes it for every host")
+    roles = [name for name, host in hosts.items() if not host.url and not host.role]
+    for name, host in hosts.items():
+        if host.role is not None and host.role not in roles:
+            raise ConfigError(
+                f"Setting 'hosts.{toml_key(name)}.role' is '{host.role}', which is no role: an "
+                f"entry of [hosts] without url and role {did_you_mean(host.role, roles)}"
+            )
 
 
 def _refuse_unknown(table: Table, known: list[str], path: str) -> None:
@@ -94,11 +140,11 @@ def _tables(table: Table, key: str, path: str) -> dict[str, Table]:
 
 
 def _text(value: object, path: str) -> str:
-    return checked(options.text, value, path)
+    return checked(values.text, value, path)
 
 
 def _texts(value: object, path: str) -> tuple[str, ...]:
-    return checked(options.texts, value, path)
+    return checked(values.texts, value, path)
 
 
 def _servers(value: object, path: str) -> tuple[str, ...]:
@@ -129,27 +175,27 @@ def _prefix(value: object, path: str) -> str | Callable[[str], str]:
 
 
 def _seconds(value: object, path: str) -> float:
-    return checked(options.seconds, value, path)
+    return checked(values.seconds, value, path)
 
 
 def _boolean(value: object, path: str) -> bool:
-    return checked(options.boolean, value, path)
+    return checked(values.boolean, value, path)
 
 
 def _send_failure(value: object, path: str) -> str:
-    return checked(options.send_failure, value, path)
+    return checked(values.send_failure, value, path)
 
 
 def _results(value: object, path: str) -> str:
-    return checked(options.results, value, path)
+    return checked(values.results, value, path)
 
 
 def _save_limit(value: object, path: str) -> int:
-    return checked(options.save_limit, value, path)
+    return checked(values.save_limit, value, path)
 
 
 def _save_limit_per(value: object, path: str) -> str:
-    return checked(options.save_limit_per, value, path)
+    return checked(values.save_limit_per, value, path)
 
 
 def _signing_keys(value: object, path: str) -> tuple[str, ...]:
@@ -159,17 +205,34 @@ def _signing_keys(value: object, path: str) -> tuple[str, ...]:
 def check_signing_keys(value: object, source: str) -> tuple[str, ...]:
     """Return the secrets of `source`, or raise `ConfigError`, whose message shows none of them."""
     try:
-        return options.secrets(value)
-    except options.BadValue as expected:
+        return values.secrets(value)
+    except values.BadValue as expected:
         raise ConfigError(f"{source} must be {expected}") from None
 
 
 def _positive(value: object, path: str) -> int:
-    return checked(options.positive, value, path)
+    return checked(values.positive, value, path)
 
 
 def _count(value: object, path: str) -> int:
-    return checked(options.count, value, path)
+    return checked(values.count, value, path)
+
+
+def _integer(value: object, path: str) -> int:
+    return checked(values.integer, value, path)
+
+
+def _variable(value: object, path: str) -> str:
+    return checked(values.variable, value, path)
+
+
+def _url(value: object, path: str) -> str:
+    if isinstance(value, str) and "@" in value.partition("://")[2].partition("/")[0]:
+        raise ConfigError(  # which does not show the value
+            f"Setting '{path}' holds a user or a password; name their environment variables in "
+            "username_env and password_env, or leave them to ~/.netrc"
+        )
+    return checked(values.supervisord_url, value, path)
 
 
 def _hooks(value: object, path: str) -> dict[str, tuple[str, ...]]:
@@ -200,4 +263,12 @@ _PLAIN: Mapping[str, Callable[[object, str], Any]] = {
     "quarantine_after": _count,
     "release": _text,
 }
+_HOST: Mapping[str, Callable[[object, str], Any]] = {
+    "url": _url,
+    "username_env": _variable,
+    "password_env": _variable,
+    "role": _text,
+    "cpus": _positive,
+}
+_GROUP: Mapping[str, Callable[[object, str], Any]] = {"programs": _texts, "priority": _integer}
 _PATHS = ("root", "template_dir", "run_dir")

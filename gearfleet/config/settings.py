@@ -9,6 +9,7 @@ from typing import Literal
 
 from gearfleet.config.options import Value
 from gearfleet.config.rundir import default_run_dir
+from gearfleet.errors import UnknownName
 
 #: Options of a program, as one table of the settings gives them.
 Options = Mapping[str, Value]
@@ -20,6 +21,20 @@ DEFAULT_SERVERS = ("127.0.0.1:4730",)
 DEFAULT_MAX_PAYLOAD_BYTES = 32 * 1024 * 1024
 
 DEFAULTS_ORIGIN = "built-in defaults"
+
+#: What ``--host`` takes for every host; none may be called so.
+ALL_HOSTS = "all"
+
+
+def toml_key(key: str) -> str:
+    """Return `key` as it stands in a settings file: quoted if it is not a bare one.
+
+    Example:
+        >>> toml_key("shop.worker")
+        '"shop.worker"'
+    """
+    bare = key.replace("_", "").replace("-", "")
+    return key if bare.isascii() and bare.isalnum() else f'"{key}"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +48,36 @@ class Layers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What is different on one host, and where its supervisord listens."""
+    """What is different on one host or in a role, and how its supervisord is reached.
+
+    Attributes:
+        url: of its supervisord; a role has none.
+        username_env: the environment variable with the user name of that URL.
+        password_env: the environment variable with its password.
+        role: the entry of `Settings.hosts` whose options hold here too, below these.
+        cpus: that workers may use there; None for those of the host that renders.
+        layers: its own program options.
+    """
 
     url: str | None = None
+    username_env: str | None = None
+    password_env: str | None = None
+    role: str | None = None
+    cpus: int | None = None
     layers: Layers = field(default_factory=Layers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSettings:
+    """What the settings say of one group.
+
+    Attributes:
+        programs: that are in it instead of in the group of their queue.
+        priority: order of start and of listing.
+    """
+
+    programs: tuple[str, ...] = ()
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +114,8 @@ class Settings:
         run_dir: where the workers of this host keep what they tell about themselves.
         name: of the fleet, put before programs and groups; empty for none.
         layers: program options of the project.
-        hosts: program options of single hosts, and their supervisord's address.
+        groups: what the settings say of groups, beyond that each queue has one.
+        hosts: program options of single hosts and roles, and how their supervisord is reached.
         root: the project's directory: imports start and programs run there.
         origin: what the settings were read from, for messages and headers.
         rendered_environment: variables that a worker needs to see the same settings.
@@ -103,10 +145,45 @@ class Settings:
     run_dir: Path = field(default_factory=default_run_dir)
     name: str = ""
     layers: Layers = field(default_factory=Layers)
+    groups: Mapping[str, GroupSettings] = field(default_factory=dict)
     hosts: Mapping[str, Host] = field(default_factory=dict)
     root: Path = field(default_factory=Path.cwd)
     origin: str = DEFAULTS_ORIGIN
     rendered_environment: Mapping[str, str] = field(default_factory=dict)
+
+    def layers_of(self, host: str | None) -> tuple[tuple[str, Layers], ...]:
+        """Return the layers that hold on `host`, the weakest first, each with its key's path."""
+        found = [("", self.layers)]
+        here = self.hosts.get(host) if host is not None else None
+        if here and here.role:
+            found.append((f"hosts.{toml_key(here.role)}.", self.hosts[here.role].layers))
+        if here and host:
+            found.append((f"hosts.{toml_key(host)}.", here.layers))
+        return tuple(found)
+
+    def cpus_of(self, host: str | None) -> int | None:
+        """Return how many CPUs the settings say that `host` has."""
+        here = self.hosts.get(host) if host is not None else None
+        role = self.hosts.get(here.role) if here and here.role else None
+        return next((each.cpus for each in (here, role) if each and each.cpus), None)
+
+    def hosts_named(self, name: str) -> tuple[str, ...]:
+        """Return the hosts with a supervisord that `name` means: one, those of a role, or ``all``.
+
+        Raises:
+            UnknownName: no host or role is called so; the message lists those that are.
+        """
+        reachable = {host: item for host, item in self.hosts.items() if item.url}
+        if name == ALL_HOSTS:
+            return tuple(reachable)
+        if name in reachable:
+            return (name,)
+        if members := tuple(host for host, item in reachable.items() if item.role == name):
+            return members
+        raise UnknownName.of("host", name, [ALL_HOSTS, *reachable, *self._roles()])
+
+    def _roles(self) -> list[str]:
+        return list(dict.fromkeys(host.role for host in self.hosts.values() if host.role))
 
     @property
     def servers_of_workers(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@
 Only `validate` and `install` touch the disk; nothing here opens a socket.
 """
 
+from gearfleet.fleet.cpus import usable_cpus
 from gearfleet.fleet.executable import default_executable
 from gearfleet.fleet.findings import Finding, Severity
 from gearfleet.fleet.install import Changes, install
@@ -32,5 +33,6 @@ __all__ = [
     "refusal_line",
     "render",
     "render_one",
+    "usable_cpus",
     "validate",
 ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gearfleet.config import DEFAULTS
-from gearfleet.fleet.names import toml_key
+from gearfleet.config import DEFAULTS, toml_key
+from gearfleet.config.options import COMMAND_DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gearfleet.config import Layers, Options, Settings, Value
-    from gearfleet.fleet.names import Slot
+    from gearfleet.fleet.slots import Slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,8 @@ class Resolved:
 
 def resolve(settings: Settings, host: str | None, slot: Slot) -> Resolved:
     """Return the options of the program `slot` on `host`, the strongest layer last to speak."""
-    values = {name: value for name, value in DEFAULTS.items() if name != "environment"}
+    defaults = DEFAULTS if slot.modules else COMMAND_DEFAULTS
+    values = {name: value for name, value in defaults.items() if name != "environment"}
     environment: dict[str, str] = {}
     sources: dict[str, str] = {}
     for path, table in _tables(settings, host, slot):
@@ -50,9 +51,8 @@ def resolve(settings: Settings, host: str | None, slot: Slot) -> Resolved:
 
 
 def _tables(settings: Settings, host: str | None, slot: Slot) -> Iterator[tuple[str, Options]]:
-    yield from _tables_of(settings.layers, "", slot)
-    if host is not None and host in settings.hosts:
-        yield from _tables_of(settings.hosts[host].layers, f"hosts.{toml_key(host)}.", slot)
+    for path, layers in settings.layers_of(host):
+        yield from _tables_of(layers, path, slot)
 
 
 def _tables_of(layers: Layers, path: str, slot: Slot) -> Iterator[tuple[str, Options]]:

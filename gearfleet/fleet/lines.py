@@ -35,7 +35,7 @@ def program_lines(program: Program) -> tuple[tuple[str, str], ...]:
 
 
 def _lines(program: Program) -> Iterator[tuple[str, str]]:
-    with _naming(program, "executable"):
+    with _naming(program, "executable" if program.modules else "command"):
         yield "command", quoting.command(program.command)
     yield "numprocs", str(program.processes)
     for option in OPTIONS:

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """One ``[program:x]``: the workers of one worker module for one queue.
+    """One ``[program:x]``: workers of one queue, or another command of the settings.
 
     Attributes:
         name: of the section.
-        app: the package of the worker module.
-        worker: the worker module's last name.
-        queue: whose tasks the workers serve; the name of the group without prefix.
+        modules: the worker modules that are served: app and last name of each; none if
+            the program is no worker.
+        queue: whose tasks the workers serve; empty if the program is no worker.
         tasks: names of those tasks, sorted.
-        command: the arguments that start one worker, unquoted.
+        command: the arguments that start one process, unquoted.
         processes: how many processes Supervisor runs, 1 or more; each is a worker, or a pool.
         pool: how many workers each process forks; 0 where it is a worker itself.
         environment: variables of the workers.
@@ -34,10 +34,9 @@ class Program:
     """
 
     name: str
-    app: str
-    worker: str
-    queue: str
-    tasks: tuple[str, ...]
+    modules: tuple[tuple[str, str], ...] = ()
+    queue: str = ""
+    tasks: tuple[str, ...] = ()
     command: tuple[str, ...]
     processes: int
     pool: int = 0
@@ -49,8 +48,18 @@ class Program:
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def app(self) -> str:
+        """The app of the worker modules; several are joined by commas."""
+        return ", ".join(dict.fromkeys(app for app, _ in self.modules))
+
+    @property
+    def worker(self) -> str:
+        """The last name of the worker module; several are joined by commas."""
+        return ", ".join(dict.fromkeys(worker for _, worker in self.modules))
+
+    @property
     def workers(self) -> int:
-        """How many workers run."""
+        """How many workers run, or other processes."""
         return self.processes * (self.pool or 1)
 
     def place(self, option: str) -> str:
@@ -62,10 +71,11 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """One ``[group:x]``: the programs of one queue."""
+    """One ``[group:x]``: the programs of one queue, or those that the settings put together."""
 
     name: str
     programs: tuple[str, ...]
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

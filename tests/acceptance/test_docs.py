@@ -81,10 +81,10 @@ def test_settings_page__has_every_key(tmp_path: Path) -> None:
         assert f"| `{key}` |" in page
 
 
-def test_settings_page__example_is_accepted(tmp_path: Path) -> None:
-    (example,) = pages.blocks(REFERENCE / "settings.md", "toml")
-    (tmp_path / "gearfleet.toml").write_text(example.text)
-    settings = load(directory=tmp_path, environ={})
+def test_settings_page__examples_are_accepted(tmp_path: Path) -> None:
+    for example in pages.blocks(REFERENCE / "settings.md", "toml"):
+        (tmp_path / "gearfleet.toml").write_text(example.text)
+        settings = load(directory=tmp_path, environ={})
     assert settings.servers == ("10.0.0.5:4730", "10.0.0.6:4730")
     assert settings.hosts["web1"].layers.queues["bar"]["processes"] == 8
 

@@ -61,7 +61,7 @@ def test_paths__are_relative_to_the_settings_file() -> None:
             "'hosts.w.queues.bar.processes'",
         ),
         ({"hooks": {"on_stop": ["a.b"]}}, "Unknown setting 'hooks.on_stop'"),
-        ({"fleet": {"program": "x"}}, "Unknown setting 'fleet.program'"),
+        ({"fleet": {"program": "x"}}, "'fleet.program' cannot be set: it is for one program"),
         ({"fleet": {"numprocs": 3}}, "'fleet.numprocs' cannot be set: set 'processes'"),
         ({"fleet": {"command": "x"}}, "set 'executable'"),
     ],

@@ -10,7 +10,7 @@ import pytest
 from gearfleet.config import Settings
 from gearfleet.errors import ConfigError
 from gearfleet.fleet import Program, plan
-from gearfleet.fleet.plan import POOL_MARGIN
+from gearfleet.fleet.programs import POOL_MARGIN
 from gearfleet.tasks import App, Registry, WorkerModule
 from gearfleet.worker.pool.parent import PATIENCE
 from tests.support.fleets import ONE, SHOP, fleet, registry, settings
@@ -210,7 +210,7 @@ def test_program_table__a_path_beats_a_name() -> None:
         (
             {"programs": {"worker_fo": {}}},
             "Setting 'programs.worker_fo' is for no program of this project (known: worker_foo). "
-            "Did you mean 'worker_foo'?",
+            "Did you mean 'worker_foo'? A program that is no worker has a 'command'.",
         ),
         (
             {"queues": {"fo": {}}},
@@ -224,7 +224,8 @@ def test_program_table__a_path_beats_a_name() -> None:
         (
             {"programs": {"shop.worker_foo": {}}},
             "Setting 'programs.\"shop.worker_foo\"' is for no program of this project "
-            "(known: worker_foo). Did you mean 'worker_foo'?",
+            "(known: worker_foo). Did you mean 'worker_foo'? A program that is no worker has a "
+            "'command'.",
         ),
     ],
 )
@@ -429,5 +430,5 @@ def test_pool__stops_before_supervisor_kills_it() -> None:
 
 
 def test_mode__is_one_of_two() -> None:
-    with pytest.raises(ConfigError, match='must be "single" or "pool"; it is \'prefork\''):
+    with pytest.raises(ConfigError, match='must be "processes" or "pool"; it is \'prefork\''):
         program(fleet={"mode": "prefork"})

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from gearfleet.config.options import DERIVED, OWN, SUPERVISOR
+from gearfleet.config.options import DERIVED, SUPERVISOR
 
-_PROGRAM = frozenset(option.name for option in SUPERVISOR) | (
-    DERIVED.keys() - {option.name for option in OWN}
-)
+_PROGRAM = frozenset({"command", *DERIVED, *(option.name for option in SUPERVISOR)})
 _LOGIN = frozenset({"username", "password"})
 
 _SUPERVISORD = frozenset(

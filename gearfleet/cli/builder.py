@@ -25,6 +25,7 @@ MODULES: Mapping[str, Mapping[str, str]] = {
         "supervisor-conf": "print the sections to paste into the main supervisord.conf",
     },
     "check": {"check": "find mistakes in the fleet, and in what is on the disk"},
+    "diff": {"diff": "show how the files in a directory differ from what would be rendered"},
     "worker": {"worker": "run one worker until it is told to stop"},
     "submit": {"submit": "submit a job, and print its result"},
     "failed": {"failed": "list the jobs that failed for good; show, retry or delete them"},

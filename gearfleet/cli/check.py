@@ -119,9 +119,10 @@ def rendered(args: argparse.Namespace, made: Planned) -> dict[str, str]:
 def folder_at(path: Path) -> Folder:
     """Return what lies in the directory `path`."""
     from gearfleet.fleet.checks.disk import Folder
+    from gearfleet.fleet.install import edited_files
 
     files = {each.name: each.read_text(errors="replace") for each in path.glob("*.conf")}
-    return Folder(path=path, files=files, exists=path.is_dir())
+    return Folder(path=path, files=files, edited=edited_files(path), exists=path.is_dir())
 
 
 def _with_lines(found: Sequence[Finding], origin: str) -> Iterator[Finding]:

@@ -19,27 +19,40 @@ if TYPE_CHECKING:
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verbs ``render`` and ``supervisor-conf``."""
-    from gearfleet.cli.fleets import add_host
-
     parser = verbs.add("render", render)
     parser.add_argument(
         "-o",
         "--output",
-        type=_directory,
+        type=directory,
         metavar="DIR",
         help="write one file per program and groups.conf there; without it print one file",
     )
+    add_force(parser)
+    add_what_to_render(parser)
+    verbs.add("supervisor-conf", supervisor_conf)
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add ``--force``."""
+    parser.add_argument(
+        "--force", action="store_true", help="also replace files that somebody edited by hand"
+    )
+
+
+def add_what_to_render(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose templates and host."""
+    from gearfleet.cli.fleets import add_host
+
     parser.add_argument(
         "--template-dir",
-        type=_directory,
+        type=directory,
         metavar="DIR",
         help="templates here are used before the built-in ones [GEARFLEET_TEMPLATE_DIR]",
     )
     add_host(parser)
-    verbs.add("supervisor-conf", supervisor_conf)
 
 
-def _directory(text: str) -> Path:
+def directory(text: str) -> Path:
     """Accept any path but none at all: an unset variable of a script is not this folder."""
     if not text:
         raise UsageError("A directory was expected where nothing stands; '.' is this one")
@@ -52,7 +65,7 @@ def render(args: argparse.Namespace, output: Output) -> int:
         return _print(args, output)
     from gearfleet.fleet import install
 
-    changes = install(_files(args), args.output)
+    changes = install(files_of(args), args.output, force=args.force)
     _report(changes, args.output, output)
     return 0
 
@@ -67,7 +80,7 @@ def _print(args: argparse.Namespace, output: Output) -> int:
     from gearfleet.fleet import refusal_line, render_one, validate
 
     if output.json:
-        output.data(_files(args))
+        output.data(files_of(args))
         return 0
     try:
         fleet, project = _fleet(args)
@@ -80,7 +93,8 @@ def _print(args: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _files(args: argparse.Namespace) -> dict[str, str]:
+def files_of(args: argparse.Namespace) -> dict[str, str]:
+    """Return the text of each file of the fleet, by name, as Supervisor has accepted it."""
     from gearfleet.fleet import render as render_files
     from gearfleet.fleet import validate
 

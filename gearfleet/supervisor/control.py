@@ -91,6 +91,10 @@ class Supervisor:
         fine = {ALREADY_STARTED, SPAWN_ERROR}
         return self._for_each("supervisor.startProcess", names, fine=fine)
 
+    def call(self, method: str, *params: Any) -> Any:
+        """Call a method that has no name here, such as one of an extension."""
+        return self._call(method, *params)
+
     def _for_each(
         self, method: str, names: Sequence[str], *, fine: Container[int]
     ) -> tuple[Refusal, ...]:

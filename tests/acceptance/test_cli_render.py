@@ -79,7 +79,7 @@ def test_render__writes_files_and_says_what_changed(project: Path) -> None:
     conf_d.mkdir()
     done = gearfleet("render", "-o", conf_d, cwd=project)
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in conf_d.iterdir()} == {"worker_bar.conf", "groups.conf"}
+    assert {path.name for path in conf_d.glob("*.conf")} == {"worker_bar.conf", "groups.conf"}
     assert f"added    {conf_d / 'worker_bar.conf'}" in done.stdout
 
     assert f"No changes in {conf_d}" in gearfleet("render", "-o", conf_d, cwd=project).stdout
@@ -99,7 +99,7 @@ def test_render__removes_what_it_wrote_for_a_program_that_is_gone(project: Path)
     (workers / "worker_bar.py").rename(workers / "worker_new.py")
     done = gearfleet("render", "-o", conf_d, cwd=project)
     assert f"removed  {conf_d / 'worker_bar.conf'}" in done.stdout
-    assert {path.name for path in conf_d.iterdir()} == {
+    assert {path.name for path in conf_d.glob("*.conf")} == {
         "groups.conf",
         "other.conf",
         "worker_new.conf",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import stat
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -13,7 +15,9 @@ import pytest
 
 from gearfleet.errors import ConfigError, GearfleetError
 from gearfleet.fleet import Changes, install, render
-from tests.support.fleets import SHOP, fleet
+from gearfleet.fleet.install import edited_files, examine, installation
+from tests.support.fleets import ONE, SHOP, fleet
+from tests.support.processes import run
 from tests.support.users import unprivileged
 
 if TYPE_CHECKING:
@@ -34,7 +38,9 @@ OTHERS = render(
 
 
 def content(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.iterdir()}
+    """Return the files that Supervisor would read, and what else lies there in sight."""
+    seen = (path for path in folder.iterdir() if not path.name.startswith(".gearfleet."))
+    return {path.name: path.read_text() for path in seen}
 
 
 def test_install__into_an_empty_directory(tmp_path: Path) -> None:
@@ -144,7 +150,7 @@ def break_disk(patch: pytest.MonkeyPatch, name: str, *, after: int, times: float
 
 @pytest.mark.parametrize(
     ("operation", "after"),
-    [("open", 7), ("mkdir", 1), ("replace", 0), ("replace", 2), ("unlink", 0)],
+    [("open", 8), ("mkdir", 1), ("replace", 0), ("replace", 1), ("replace", 3), ("unlink", 0)],
 )
 def test_install__that_fails_in_the_middle_leaves_all_as_it_was(
     tmp_path: Path, operation: str, after: int, monkeypatch: pytest.MonkeyPatch
@@ -161,7 +167,7 @@ def test_install__that_cannot_be_undone_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(FILES, tmp_path)
-    break_disk(monkeypatch, "replace", after=2, times=float("inf"))
+    break_disk(monkeypatch, "replace", after=3, times=float("inf"))
     with pytest.raises(GearfleetError, match="Only some files") as raised:
         install(OTHERS, tmp_path)
     assert "Nothing was changed" not in str(raised.value)
@@ -195,3 +201,109 @@ def test_install__names_the_directory_and_not_the_hidden_one_in_it() -> None:
         with unprivileged(), pytest.raises(GearfleetError) as raised:
             install(FILES, Path(target))
     assert str(raised.value) == f"Cannot write to {target}: Permission denied. Nothing was changed"
+
+
+def edit(target: Path, name: str = "worker_bar.conf") -> str:
+    text = (target / name).read_text() + "; somebody was here\n"
+    (target / name).write_text(text)
+    return text
+
+
+def test_install__refuses_to_lose_what_was_edited_by_hand(tmp_path: Path) -> None:
+    install(FILES, tmp_path)
+    edited = edit(tmp_path)
+    with pytest.raises(ConfigError, match=r"Edited by hand since .*/worker_bar\.conf.*--force"):
+        install(FILES, tmp_path)
+    assert content(tmp_path) == {**FILES, "worker_bar.conf": edited}
+    assert edited_files(tmp_path) == {"worker_bar.conf"}
+    assert install(FILES, tmp_path, force=True).edited == ("worker_bar.conf",)
+    assert content(tmp_path) == FILES
+    assert edited_files(tmp_path) == set()
+
+
+def test_install__refuses_to_remove_what_was_edited_by_hand(tmp_path: Path) -> None:
+    install(FILES, tmp_path)
+    edit(tmp_path, "worker_bar2.conf")
+    with pytest.raises(ConfigError, match=r"worker_bar2\.conf"):
+        install(OTHERS, tmp_path)
+    assert install(OTHERS, tmp_path, force=True).removed == ("worker_bar2.conf",)
+
+
+def test_install__a_file_whose_first_line_was_edited_is_still_ours(tmp_path: Path) -> None:
+    install(FILES, tmp_path)
+    (tmp_path / "worker_bar.conf").write_text("; mine now\n")
+    with pytest.raises(ConfigError, match="Edited by hand"):
+        install(FILES, tmp_path)
+
+
+def test_install__an_edit_that_the_settings_have_now_too_is_none(tmp_path: Path) -> None:
+    install(FILES, tmp_path)
+    (tmp_path / "worker_bar.conf").write_text(OTHERS["worker_bar.conf"])
+    assert "worker_bar.conf" in install(OTHERS, tmp_path).unchanged
+
+
+def test_install__files_from_before_there_was_a_manifest_are_taken_over(tmp_path: Path) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    assert install(OTHERS, tmp_path).edited == ()
+    assert content(tmp_path) == OTHERS
+    edit(tmp_path)
+    assert edited_files(tmp_path) == {"worker_bar.conf"}
+
+
+def test_install__a_manifest_that_is_none_is_refused(tmp_path: Path) -> None:
+    install(FILES, tmp_path)
+    (tmp_path / ".gearfleet.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"\.gearfleet\.json is not as gearfleet wrote it"):
+        install(FILES, tmp_path)
+
+
+@pytest.mark.parametrize("killed_at", range(4))
+def test_install__killed_at_any_rename_takes_nothing_for_edited(
+    tmp_path: Path, killed_at: int
+) -> None:
+    install(FILES, tmp_path)
+    script = (
+        "import os, sys, json; from pathlib import Path; from gearfleet.fleet import install\n"
+        "files, target, after = json.load(sys.stdin)\n"
+        "real = Path.replace; done = []\n"
+        "def replace(path, to):\n"
+        "    len(done) == after and os.kill(os.getpid(), 9)\n"
+        "    done.append(path); return real(path, to)\n"
+        "Path.replace = replace\n"
+        "install(files, Path(target))\n"
+    )
+    told = json.dumps([OTHERS, str(tmp_path), killed_at])
+    assert run([sys.executable, "-c", script], stdin=told).returncode == -9
+    assert edited_files(tmp_path) == set()
+    for name, text in content_of_files(tmp_path).items():
+        assert text in {FILES.get(name), OTHERS.get(name)}
+    install(FILES, tmp_path)  # neither what was, nor what was to come, is in its way
+    assert content(tmp_path) == FILES
+
+
+def content_of_files(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.glob("*.conf")}
+
+
+def test_install__two_at_the_same_time(tmp_path: Path) -> None:
+    with (
+        installation(FILES, tmp_path),
+        pytest.raises(GearfleetError, match="Another gearfleet command is writing"),
+    ):
+        install(FILES, tmp_path)
+    install(FILES, tmp_path)
+
+
+def test_installation__remembers_groups_until_supervisord_was_brought_to_the_files(
+    tmp_path: Path,
+) -> None:
+    install(FILES, tmp_path)
+    install(OTHERS, tmp_path)
+    fewer = render(fleet(ONE))
+    install(fewer, tmp_path)
+    assert set(examine(fewer, tmp_path).groups) == {"bar", "foo", "new", "nightly"}
+    with installation(fewer, tmp_path) as ready:
+        ready.commit()
+        ready.settle()
+    assert examine(fewer, tmp_path).groups == ("foo",)

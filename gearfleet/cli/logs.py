@@ -65,5 +65,5 @@ def log_options(args: argparse.Namespace, verbosity: int) -> LogOptions:
         file=args.logfile or "",
         format=args.log_format or "",
         verbosity=verbosity,
-        program=os.environ.get("GEARFLEET_PROGRAM", args.worker_name),
+        program=os.environ.get("GEARFLEET_PROGRAM", ",".join(args.worker_name)),
     )

@@ -33,10 +33,20 @@ def add_verbs(verbs: Verbs) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the worker's options to `parser`; ``manage.py gearman_worker`` has the same."""
     parser.add_argument(
-        "-a", "--app-name", required=True, metavar="APP", help="app or package of the worker module"
+        "-a",
+        "--app-name",
+        required=True,
+        action="append",
+        metavar="APP",
+        help="app or package of the worker module; may be repeated, once for each -n",
     )
     parser.add_argument(
-        "-n", "--worker-name", required=True, metavar="WORKER", help="name of the worker module"
+        "-n",
+        "--worker-name",
+        required=True,
+        action="append",
+        metavar="WORKER",
+        help="name of the worker module; may be repeated, and none is imported beside them",
     )
     parser.add_argument(
         "-q",
@@ -122,7 +132,7 @@ _stop = _read_by(values.stop)
 def work(args: argparse.Namespace, output: Output) -> int:
     """Serve the tasks of one worker module; return the worker's exit code."""
     from gearfleet.cli.project import load_project
-    from gearfleet.tasks import apps_of, load_worker
+    from gearfleet.tasks import apps_of, load_workers
     from gearfleet.worker.ending import end_within
     from gearfleet.worker.logs import logging_as
     from gearfleet.worker.signals import stoppable
@@ -135,12 +145,27 @@ def work(args: argparse.Namespace, output: Output) -> int:
     with logging_as(log_options) as settle, reload.reported() as report, stoppable():
         project = load_project(args)
         report(project)
-        apps = project.apps or apps_of([args.app_name])
-        module = load_worker(apps, args.app_name, args.worker_name)
+        apps = project.apps or apps_of(args.app_name)
+        module = load_workers(apps, workers_named(args))
         settle(release_of(project.settings))
         code = serve_module(module, project, args)
     end_within(args.hook_timeout)
     return code
+
+
+def workers_named(args: argparse.Namespace) -> tuple[tuple[str, str], ...]:
+    """Return app and worker of each module that is to be served.
+
+    Raises:
+        UsageError: there are several apps, but not one for each worker.
+    """
+    apps, workers = args.app_name, args.worker_name
+    if len(apps) not in (1, len(workers)):
+        raise UsageError(
+            f"There are {len(apps)} apps (-a) and {len(workers)} workers (-n); give one app, or "
+            "one for each worker"
+        )
+    return tuple(zip(apps * (len(workers) if len(apps) == 1 else 1), workers, strict=True))
 
 
 def reloads(args: argparse.Namespace) -> bool:
@@ -194,7 +219,7 @@ def serve_module(module: WorkerModule, project: Project, args: argparse.Namespac
 
 
 def _program(args: argparse.Namespace) -> str:
-    return os.environ.get("GEARFLEET_PROGRAM") or str(args.worker_name)
+    return os.environ.get("GEARFLEET_PROGRAM") or ",".join(args.worker_name)
 
 
 def _raised(module: WorkerModule, project: Project) -> Member | None:

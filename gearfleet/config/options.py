@@ -48,6 +48,12 @@ OWN: tuple[Option, ...] = (
         "whose processes the workers are: Supervisor's (processes), or a pool's parent's (pool)",
         "processes",
     ),
+    Option(
+        "layout",
+        values.layout,
+        "what a program is made of: one worker module (worker), or all of a queue (queue)",
+        "worker",
+    ),
     Option("program", values.name, "the program's name, where the derived one does not fit"),
     Option("command", values.command, "what an extra program runs"),
     Option("executable", values.words, "what starts gearfleet; default: the one that renders"),
@@ -165,12 +171,14 @@ _ELSEWHERE: Mapping[str, str] = {
     "program": "it is for one program; write it into [programs.NAME]",
     "command": "gearfleet writes the command; set 'executable' for what starts it, or give a "
     "program that is no worker its own command in [programs.NAME]",
+    "layout": "the programs of a queue have one; write it into [queues.QUEUE] or [fleet]",
 }
 
 #: Where an option may stand that does not fit every table.
 _RANKS: Mapping[str, tuple[str, ...]] = {
     "program": ("programs",),
     "command": ("programs",),
+    "layout": ("fleet", "queues"),
 }
 
 

@@ -91,7 +91,7 @@ def _of_module(module: WorkerModule, queue: str) -> Slot:
 
 
 def _layout(settings: Settings, host: str | None, queue: str) -> object:
-    chosen = DEFAULTS.get("layout")
+    chosen = DEFAULTS["layout"]
     for _, layers in settings.layers_of(host):
         for table in (layers.fleet, layers.queues.get(queue, {})):
             chosen = table.get("layout", chosen)

@@ -1,7 +1,7 @@
 """Tasks: declare them, find them, name them, and put their calls into bytes."""
 
 from gearfleet.tasks.calls import TaskWithOptions
-from gearfleet.tasks.discovery import discover, load_worker
+from gearfleet.tasks.discovery import discover, load_worker, load_workers
 from gearfleet.tasks.registry import App, Registry, WorkerModule, apps_of
 from gearfleet.tasks.submission import (
     HandleStatus,
@@ -30,5 +30,6 @@ __all__ = [
     "bind",
     "discover",
     "load_worker",
+    "load_workers",
     "task",
 ]

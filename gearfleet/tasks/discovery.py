@@ -24,7 +24,7 @@ from gearfleet.errors import (
 )
 from gearfleet.tasks.declarations import declared_in, declared_within
 from gearfleet.tasks.naming import CONVENTIONS
-from gearfleet.tasks.registry import App, Registry, WorkerModule
+from gearfleet.tasks.registry import App, Registry, WorkerModule, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -96,6 +96,18 @@ def load_worker(apps: Iterable[App], app: str, worker: str) -> WorkerModule:
     _refuse_equal_workers(modules)
     _refuse_duplicates(modules)
     return modules[0]
+
+
+def load_workers(apps: Iterable[App], named: Iterable[tuple[str, str]]) -> WorkerModule:
+    """Do as `load_worker` for each app and worker of `named`, and return them as one module.
+
+    Raises:
+        DuplicateTask: two tasks of theirs have one name.
+    """
+    apps = tuple(apps)
+    modules = tuple(load_worker(apps, app, worker) for app, worker in dict.fromkeys(named))
+    _refuse_duplicates(modules)
+    return together(modules)
 
 
 def _no_tasks(app: str, worker: str, candidates: Iterable[Candidate]) -> Exception:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gearfleet.errors import UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from gearfleet.tasks.task import Task
 
@@ -33,7 +33,7 @@ def apps_of(names: Iterable[str]) -> tuple[App, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerModule:
-    """A module that declares tasks, and what it declares.
+    """A module that declares tasks, and what it declares; or several, see `together`.
 
     Attributes:
         app: that it belongs to.
@@ -51,6 +51,18 @@ class WorkerModule:
     def queues(self) -> tuple[str, ...]:
         """The queues of its tasks, sorted."""
         return tuple(sorted({task.queue for task in self.tasks}))
+
+
+def together(modules: Sequence[WorkerModule]) -> WorkerModule:
+    """Return `modules` as one, for a worker that serves all of them; commas join their names."""
+    if len(modules) == 1:
+        return modules[0]
+    return WorkerModule(
+        app=modules[0].app,
+        worker=",".join(module.worker for module in modules),
+        module=",".join(module.module for module in modules),
+        tasks=tuple(task for module in modules for task in module.tasks),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

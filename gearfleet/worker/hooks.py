@@ -138,6 +138,8 @@ class Hooks:
 def select(module: str, paths: Mapping[str, Sequence[str]] | None = None) -> Hooks:
     """Return the hooks of a worker that serves `module`; `paths` is the setting ``hooks``.
 
+    Several modules are joined by commas. Each one's hooks hold for the whole worker.
+
     Raises:
         ConfigError: a path of the settings cannot be imported or is no hook.
     """
@@ -215,7 +217,8 @@ def _load_one(kind: str, path: str) -> Hook:
 def _ordered(kind: str, named: tuple[Hook, ...], module: str) -> tuple[Hook, ...]:
     listed = {hook.func for hook in named}
     declared = [hook for hook in _declared[kind].values() if hook.func not in listed]
-    own = [hook for hook in declared if f"{hook.func.__module__}.".startswith(f"{module}.")]
+    served = tuple(f"{each}." for each in module.split(","))
+    own = [hook for hook in declared if f"{hook.func.__module__}.".startswith(served)]
     free = [hook for hook in declared if hook not in own and not declared_in(hook.func.__module__)]
     ordered = (*named, *free, *own)
     return ordered if kind in {"on_start", "on_fork", "before_job"} else ordered[::-1]

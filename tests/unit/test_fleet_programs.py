@@ -214,3 +214,39 @@ def test_cpus__by_the_quota_of_an_older_cgroup(
 
 def test_cpus__without_any_limit() -> None:
     assert usable_cpus(of_process=Path("/nowhere")) >= 1
+
+
+def test_layout__one_program_for_a_whole_queue() -> None:
+    planned = fleet(queues={"foo": {"layout": "queue", "processes": 3}})
+    (foo,) = (each for each in planned.programs if each.queue == "foo")
+    assert (foo.name, foo.processes, foo.worker) == ("foo", 3, "tasks, worker_foo")
+    assert foo.tasks == ("mail.send", "shop.greet", "shop.report")
+    assert foo.command[1:] == (
+        *("worker", "-a", "mail", "-n", "tasks", "-a", "shop", "-n", "worker_foo", "-q", "foo"),
+    )
+    assert groups(planned) == {
+        "bar": ("worker_bar", "worker_bar2"),
+        "foo": ("foo",),
+        "nightly": ("mail_tasks_nightly",),
+    }
+    validate(planned, render(planned))
+
+
+def test_layout__of_the_fleet_and_of_one_host() -> None:
+    table: dict[str, Any] = {"web1": {"fleet": {"layout": "queue"}, "programs": {"bar": {}}}}
+    names = [each.name for each in fleet(hosts=table, host="web1").programs]
+    assert names == ["bar", "foo", "nightly"]
+    assert len(fleet(hosts=table).programs) == 5
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"programs": {"worker_foo": {"layout": "queue"}}}, "write it into [queues.QUEUE]"),
+        ({"fleet": {"layout": "queues"}}, '"worker" or "queue"'),
+    ],
+)
+def test_layout__that_cannot_be(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        fleet(**table)
+    assert said in str(raised.value)

@@ -9,7 +9,7 @@ from gearfleet.cli.builder import SUMMARIES
 from gearfleet.cli.project import load_project
 from gearfleet.config import release_of
 from gearfleet.contrib.django.management.verbs import VerbCommand
-from gearfleet.tasks import load_worker
+from gearfleet.tasks import load_workers
 from gearfleet.worker.ending import end_within
 from gearfleet.worker.logs import logging_as
 from gearfleet.worker.process import choose_queues
@@ -45,12 +45,12 @@ def work(args: Namespace, output: Output) -> int:
     with logging_as(log_options) as settle, reload.reported() as report, stoppable():
         project = load_project(args)
         report(project)
-        module = load_worker(project.apps, args.app_name, args.worker_name)
+        module = load_workers(project.apps, worker.workers_named(args))
         choose_queues(module, args.queue_name)  # nothing is launched in a queue that is not there
         settle(release_of(project.settings))
         output.text(announcement(module, args.queue_name))
         code = worker.serve_module(module, project, args)
-    output.text(f"{args.worker_name} get interrupted, exiting...\n")
+    output.text(f"{', '.join(args.worker_name)} get interrupted, exiting...\n")
     end_within(args.hook_timeout)
     return code
 

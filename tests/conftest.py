@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import compileall
 import os
+import shutil
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +27,9 @@ os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 def pytest_configure(config: pytest.Config) -> None:
     """Compile gearfleet once: each of the processes that tests start would do it for itself."""
     if not hasattr(config, "workerinput"):  # the process that starts the others
+        # What no test gives a folder of its own does not mix with a fleet of this user.
+        os.environ["XDG_RUNTIME_DIR"] = runtime = tempfile.mkdtemp(prefix="gearfleet-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(runtime, ignore_errors=True))
         compileall.compile_dir(ROOT / "gearfleet", quiet=2)
 
 

@@ -102,7 +102,7 @@ def open_store(settings: Settings) -> ResultStore | None:
         ConfigError: the setting ``results`` names none.
     """
     retention = Retention.of(settings)
-    key = (settings.results, settings.always_eager, settings.run_dir, settings.root, retention)
+    key = (settings.results, settings.always_eager, _path(settings), settings.run_dir, retention)
     with _opening:
         if settings.results == "none":
             return None
@@ -128,7 +128,8 @@ def _make(settings: Settings, retention: Retention) -> ResultStore:
 
 def _path(settings: Settings) -> Path:
     if settings.results == "sqlite":
-        return settings.run_dir / FILE
+        # Fleets that share a run directory have names, and limits of their own.
+        return settings.run_dir / (f"{settings.name}-{FILE}" if settings.name else FILE)
     return settings.root / settings.results.removeprefix("sqlite:///")
 
 

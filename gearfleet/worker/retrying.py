@@ -12,7 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from gearfleet.errors import JobRefused
+from gearfleet.errors import JobRefused, Retry
 from gearfleet.gearman.client import GearmanClient
 from gearfleet.tasks.naming import function_name, later_function
 from gearfleet.tasks.packing import Packing
@@ -52,6 +52,8 @@ class Retries:
         if meta is None or meta.waits:
             return None
         delay = self._policy(job.task).delay_after(meta.attempt, error)
+        if delay is None and isinstance(error, Retry):
+            self._log_refusal(job, meta.attempt)
         is_too_late = delay is not None and 0 < meta.expires < time.time() + delay
         return None if is_too_late else delay
 
@@ -119,6 +121,17 @@ class Retries:
         if server not in self._clients:
             self._clients[server] = GearmanClient([server])
         return self._clients[server]
+
+    def _log_refusal(self, job: Job, attempt: int) -> None:
+        logger.warning(
+            "Job %s of %s asks to be tried again, and this was attempt %d of %d: give its task "
+            "retries=N, or set 'retries'",
+            job.handle,
+            job.task.name,
+            attempt,
+            self._policy(job.task).retries + 1,
+            extra={"action": "no_attempt_left", "handle": job.handle, "function": job.function},
+        )
 
     def _log(self, job: Job, outcome: Failed, attempt: int, delay: float) -> None:
         logger.warning(

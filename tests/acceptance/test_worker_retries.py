@@ -50,6 +50,10 @@ def later(name):
         raise Retry("too early")
     note(f"done {name}")
 
+@task(queue="foo")
+def ask_for_more():
+    raise Retry("too early")
+
 @task(queue="foo", retries=3, backoff=lambda attempt: 1 / 0)
 def bad_backoff(name):
     tries(name)
@@ -144,6 +148,12 @@ def test_retry__has_the_arguments_of_the_caller_whatever_the_task_did_to_them(
     job = project.client.delay(project.function("spoil"), [1], more)
     assert final(project, job.id).attempt == 2
     assert [line for line in project.diary if line.startswith("given")] == ["given [1]"] * 2
+
+
+def test_retry__that_nothing_is_left_for_says_so(project: WorkerProject) -> None:
+    worker = project.start_ready()
+    project.delay("ask_for_more")
+    worker.wait_for_output("asks to be tried again, and this was attempt 1 of 1: give its task")
 
 
 def test_retry__waits_its_time_while_the_worker_that_failed_is_killed(

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sqlite3
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -332,6 +333,9 @@ def test_open_store(tmp_path: Path) -> None:
     assert isinstance(store, SQLiteStore)
     assert store.path == tmp_path / "results.sqlite3"
     assert open_store(settings) is store
+    of_another_fleet = open_store(replace(settings, name="books"))
+    assert isinstance(of_another_fleet, SQLiteStore)
+    assert of_another_fleet.path == tmp_path / "books-results.sqlite3"
     assert open_store(Settings(results="none")) is None
     assert isinstance(open_store(Settings(results="memory")), MemoryStore)
     named = open_store(Settings(results="sqlite:///var/r.db", root=tmp_path, save_limit=7))

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gearfleet.fleet import Fleet, render, render_one, validate
+from tests.support.debian import SYSTEM_PYTHON, require_system_supervisor
 from tests.support.fleets import fleet, representative
-from tests.support.processes import clean_environment, run
+from tests.support.processes import run
 from tests.support.read_back import read_back
 
 if TYPE_CHECKING:
     from tests.support.supervisord import Supervisord
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def test_golden_files__one_file_or_many_mean_the_same(shop: Fleet) -> None:
 
 
 def test_golden_files__supervisor_4_2_5_reads_the_same(shop: Fleet) -> None:
-    _require_system_supervisor()
+    require_system_supervisor()
     script = Path(__file__).resolve().parents[1] / "support" / "read_back.py"
     golden = sorted(GOLDEN.glob("*.conf"))
     answer = run([SYSTEM_PYTHON, "-W", "ignore", script, *golden])
@@ -77,24 +76,12 @@ validate(representative(), {path.name: path.read_text() for path in map(Path, sy
 
 
 def test_validate__with_supervisor_4_2_5() -> None:
-    _require_system_supervisor()
+    require_system_supervisor()
     golden = sorted(GOLDEN.glob("*.conf"))
     answer = run([SYSTEM_PYTHON, "-W", "ignore", "-c", VALIDATE, *golden])
     assert answer.returncode == 0, answer.stderr
     answer = run([SYSTEM_PYTHON, "-W", "ignore", "-c", VALIDATE, *golden[1:]])
     assert "InvalidFleet" in answer.stderr
-
-
-def _require_system_supervisor() -> None:
-    probe = subprocess.run(
-        [SYSTEM_PYTHON, "-W", "ignore", "-c", "import supervisor"],
-        capture_output=True,
-        check=False,
-        env=clean_environment(PYTHONPATH=""),
-    )
-    if probe.returncode:
-        reason = "needs Debian's supervisor: apt-get install supervisor"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
 
 
 def test_supervisord__runs_what_was_rendered(supervisord: Supervisord) -> None:

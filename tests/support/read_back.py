@@ -1,7 +1,8 @@
 """What Supervisor's own parser reads from files, as plain data.
 
 It imports nothing but supervisor, so that Debian's Python runs it as a script:
-``/usr/bin/python3 read_back.py FILE...`` prints JSON.
+``/usr/bin/python3 read_back.py FILE...`` prints JSON; with ``--serve`` it answers
+each line of standard input, a list of texts, with a line.
 """
 
 from __future__ import annotations
@@ -68,6 +69,17 @@ def _plain(value: Any) -> Any:
     return value.__name__ if isinstance(value, type) else value
 
 
-if __name__ == "__main__":
+def _serve() -> None:
+    for line in sys.stdin:
+        try:
+            answer: Any = read_back(*json.loads(line))
+        except Exception as error:  # what the caller makes of it, it says
+            answer = f"{type(error).__name__}: {error}"
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--serve"]:
+    _serve()
+elif __name__ == "__main__":
     given = [Path(name).read_text(encoding="utf-8") for name in sys.argv[1:]]
     json.dump(read_back(*given), sys.stdout)

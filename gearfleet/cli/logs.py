@@ -58,6 +58,7 @@ def _format(text: str) -> str:
 
 def log_options(args: argparse.Namespace, verbosity: int) -> LogOptions:
     """Return what `args` say of the log."""
+    from gearfleet.cli.project import program_of
     from gearfleet.worker.logs import LogOptions
 
     return LogOptions(
@@ -65,5 +66,5 @@ def log_options(args: argparse.Namespace, verbosity: int) -> LogOptions:
         file=args.logfile or "",
         format=args.log_format or "",
         verbosity=verbosity,
-        program=os.environ.get("GEARFLEET_PROGRAM", ",".join(args.worker_name)),
+        program=program_of(args),
     )

@@ -60,6 +60,11 @@ def require_apps(project: Project) -> Project:
     )
 
 
+def program_of(args: argparse.Namespace) -> str:
+    """Return the program that this process belongs to, by which its worker is known."""
+    return os.environ.get("GEARFLEET_PROGRAM") or ",".join(args.worker_name) or str(args.verb)
+
+
 def _django_settings(args: argparse.Namespace) -> str | None:
     if getattr(args, "config", None):
         return None

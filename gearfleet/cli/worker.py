@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import gc
 import os
+from contextlib import nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from gearfleet.cli import logs, reload
+from gearfleet.cli.chosen import add_choice_of_tasks, load_chosen, refuse_half_a_name
 from gearfleet.config import DEFAULTS, release_of, values
 from gearfleet.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from gearfleet.cli.builder import Verbs
     from gearfleet.cli.output import Output
     from gearfleet.cli.project import Project
     from gearfleet.tasks import WorkerModule
+    from gearfleet.worker.logs import LogOptions
     from gearfleet.worker.options import WorkerOptions
     from gearfleet.worker.pool import Member
 
@@ -31,39 +35,22 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the worker's options to `parser`; ``manage.py gearman_worker`` has the same."""
-    parser.add_argument(
-        "-a",
-        "--app-name",
-        required=True,
-        action="append",
-        metavar="APP",
-        help="app or package of the worker module; may be repeated, once for each -n",
-    )
-    parser.add_argument(
-        "-n",
-        "--worker-name",
-        required=True,
-        action="append",
-        metavar="WORKER",
-        help="name of the worker module; may be repeated, and none is imported beside them",
-    )
-    parser.add_argument(
-        "-q",
-        "--queue-name",
-        action="append",
-        default=[],
-        metavar="QUEUE",
-        help="serve only the tasks of this queue; may be repeated (default: all)",
-    )
+    """Add the worker's options to `parser`."""
+    add_choice_of_tasks(parser)
     parser.add_argument(
         "-w",
         "--processes",
-        type=_count("--processes or GEARFLEET_PROCESSES"),
+        type=read_processes,
         default=os.environ.get("GEARFLEET_PROCESSES"),
         metavar="N",
-        help="run a pool of N workers that share the imported code [GEARFLEET_PROCESSES]",
+        help="run a pool of N workers that share the imported code; cpu: one for each CPU, "
+        "cpu*2: two [GEARFLEET_PROCESSES]",
     )
+    add_behaviour(parser)
+
+
+def add_behaviour(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a worker behaves, whatever it serves."""
     for flag, metavar, check, help_text in (
         ("--drain-timeout", "S", _seconds, "seconds that a stopping worker may finish its job"),
         ("--interrupt-grace", "S", _seconds, "seconds that an interrupted task may clean up"),
@@ -122,50 +109,52 @@ def _converted(convert: Callable[[str], object], text: str) -> object:
         return text  # which the check refuses
 
 
+def _number_or_text(text: str) -> int | str:
+    return int(text) if text.strip().lstrip("-").isdecimal() else text
+
+
 _seconds = _read_by(values.seconds, float)
 _count = _read_by(values.positive, int)
+read_processes = _read_by(values.some_workers, _number_or_text)(
+    "--processes or GEARFLEET_PROCESSES"
+)
 _number = _read_by(values.count, int)
 _size = _read_by(values.size)
 _stop = _read_by(values.stop)
 
 
-def work(args: argparse.Namespace, output: Output) -> int:
-    """Serve the tasks of one worker module; return the worker's exit code."""
+def work(
+    args: argparse.Namespace,
+    output: Output,
+    around: Callable[[WorkerModule], AbstractContextManager[object]] = nullcontext,
+) -> int:
+    """Serve the tasks that `args` name; return the worker's exit code.
+
+    What is served is told to `around`, which is entered while the worker works.
+    """
     from gearfleet.cli.project import load_project
-    from gearfleet.tasks import apps_of, load_workers
     from gearfleet.worker.ending import end_within
     from gearfleet.worker.logs import logging_as
+    from gearfleet.worker.process import choose_queues
     from gearfleet.worker.signals import stoppable
 
+    refuse_half_a_name(args)
     log_options = logs.log_options(args, output.verbosity)
     if reloads(args):
         return reload.reload(log_options)
     if leads_pool(args):
-        return lead_pool(args, output)
+        return lead_pool(args, log_options)
     with logging_as(log_options) as settle, reload.reported() as report, stoppable():
         project = load_project(args)
         report(project)
-        apps = project.apps or apps_of(args.app_name)
-        module = load_workers(apps, workers_named(args))
+        module = load_chosen(args, project)
+        # One complaint, not one of each worker of a pool; and before anything is announced.
+        choose_queues(module, args.queue_name)
         settle(release_of(project.settings))
-        code = serve_module(module, project, args)
+        with around(module):
+            code = serve_module(module, project, args)
     end_within(args.hook_timeout)
     return code
-
-
-def workers_named(args: argparse.Namespace) -> tuple[tuple[str, str], ...]:
-    """Return app and worker of each module that is to be served.
-
-    Raises:
-        UsageError: there are several apps, but not one for each worker.
-    """
-    apps, workers = args.app_name, args.worker_name
-    if len(apps) not in (1, len(workers)):
-        raise UsageError(
-            f"There are {len(apps)} apps (-a) and {len(workers)} workers (-n); give one app, or "
-            "one for each worker"
-        )
-    return tuple(zip(apps * (len(workers) if len(apps) == 1 else 1), workers, strict=True))
 
 
 def reloads(args: argparse.Namespace) -> bool:
@@ -184,15 +173,26 @@ def leads_pool(args: argparse.Namespace) -> bool:
     return nursery_of_this_process() is None and args.processes is not None
 
 
-def lead_pool(args: argparse.Namespace, output: Output) -> int:
+def lead_pool(args: argparse.Namespace, log_options: LogOptions) -> int:
     """Run a pool of workers, each with the options in `args`; return its exit code."""
+    from gearfleet.cli.project import program_of
     from gearfleet.worker.logs import logging_as
     from gearfleet.worker.pool import Pool
     from gearfleet.worker.titles import entitle
 
-    entitle(f"{_program(args)} pool of {args.processes}")
-    with logging_as(logs.log_options(args, output.verbosity)):
-        return Pool(args.processes, limits=options_of(args).limits).run()
+    size = pool_size(args.processes)
+    entitle(f"{program_of(args)} pool of {size}")
+    with logging_as(log_options):
+        return Pool(size, limits=options_of(args).limits).run()
+
+
+def pool_size(processes: int | str) -> int:
+    """Return how many workers `processes` means on this machine."""
+    if isinstance(processes, int):
+        return processes
+    from gearfleet.fleet import usable_cpus
+
+    return values.workers_on(processes, usable_cpus())
 
 
 def serve_module(module: WorkerModule, project: Project, args: argparse.Namespace) -> int:
@@ -200,26 +200,22 @@ def serve_module(module: WorkerModule, project: Project, args: argparse.Namespac
 
     In the nursery of a pool only the forked workers return from this.
     """
-    from gearfleet.worker.process import choose_queues, serve
+    from gearfleet.cli.project import program_of
+    from gearfleet.worker.process import serve
 
     # What the imports made stays until the end. To look through it again and
     # again would cost a big project 20 ms now and then, and 100 ms at the end;
     # in a pool the marks of the search would give each worker a copy of its own.
     gc.collect()
     gc.freeze()
-    choose_queues(module, args.queue_name)  # one complaint, not one of each worker of a pool
     return serve(
         module,
         queues=args.queue_name,
         settings=project.settings,
-        program=_program(args),
+        program=program_of(args),
         options=options_of(args),
         member=_raised(module, project),
     )
-
-
-def _program(args: argparse.Namespace) -> str:
-    return os.environ.get("GEARFLEET_PROGRAM") or ",".join(args.worker_name)
 
 
 def _raised(module: WorkerModule, project: Project) -> Member | None:

@@ -147,6 +147,14 @@ def workers(value: object) -> int | str:
         raise BadValue('a whole number, 0 or more, "cpu", or a multiple such as "cpu*2"') from None
 
 
+def some_workers(value: object) -> int | str:
+    """Accept what `workers` does, unless it is none."""
+    found = workers(value)
+    if workers_on(found, 1) == 0:
+        raise BadValue('a whole number, 1 or more, "cpu", or a multiple such as "cpu*2"')
+    return found
+
+
 def workers_on(value: int | str, cpus: int) -> int:
     """Return how many a checked `value` of `workers` are on a host with `cpus`, rounded down.
 

@@ -2,7 +2,7 @@
 
 from gearfleet.tasks.calls import TaskWithOptions
 from gearfleet.tasks.discovery import discover, load_worker, load_workers
-from gearfleet.tasks.registry import App, Registry, WorkerModule, apps_of
+from gearfleet.tasks.registry import App, Registry, WorkerModule, apps_of, together
 from gearfleet.tasks.submission import (
     HandleStatus,
     JobHandle,
@@ -32,4 +32,5 @@ __all__ = [
     "load_worker",
     "load_workers",
     "task",
+    "together",
 ]

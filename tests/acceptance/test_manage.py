@@ -39,7 +39,7 @@ def manage(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
         (["gearfleet", "render", "--ouput", "x"], "Unknown option '--ouput' of 'manage.py "),
         (["gearfleet", "render", "--ouput", "x"], "Did you mean '--output'?"),
         (["gearfleet", "tasks", "surplus"], "Unexpected argument 'surplus'"),
-        (["gearman_worker", "-a", "myapp", "-n", "worker_foo", "--qeue", "x"], "'--queue-name'?"),
+        (["gearman_worker", "-a", "myapp", "-n", "worker_foo", "--qeue", "x"], "'--queue'?"),
         (["gearfleet"], "the following arguments are required: VERB"),
         (["gearman_worker", "-a", "myapp"], "required: -n/--worker-name"),
     ],

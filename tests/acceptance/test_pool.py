@@ -72,6 +72,21 @@ def test_second_signal__interrupts_the_jobs_which_run_elsewhere(project: PoolPro
     wait_for(lambda: len(project.noted("hold")) == 3, "a job to run again")
 
 
+def test_second_signal__to_a_worker_that_has_not_taken_the_first(project: PoolProject) -> None:
+    """Of two signals alike, the kernel keeps one while it is pending."""
+    pool = project.start_pool(1)
+    (pid,) = project.hold(1)
+    os.kill(pid, signal.SIGSTOP)
+    pool.signal(signal.SIGTERM)
+    pool.wait_for_output("Draining: 1 worker")
+    pool.signal(signal.SIGTERM)
+    pool.wait_for_output("Interrupting the jobs in hand")
+    os.kill(pid, signal.SIGCONT)
+    assert pool.wait() == 0
+    assert project.noted("let go") == [pid]
+    assert "1 given back" in pool.output()
+
+
 def test_worker__that_does_not_end_is_killed_by_the_parent(project: PoolProject) -> None:
     limits = ("--drain-timeout", "0", "--interrupt-grace", "0", "--hook-timeout", "0")
     pool = project.start_pool(2, *limits)

@@ -158,7 +158,8 @@ class Reloader:
             if process and self._stops > _PATIENCE:
                 process.kill()
             elif process and not (number == signal.SIGINT and _is_in_foreground()):
-                process.terminate()
+                # Another one the second time: of two alike, the kernel keeps one while it is pending.
+                process.send_signal(signal.SIGTERM if self._stops == 1 else signal.SIGINT)
         elif number in _PASSED_ON and process:
             process.send_signal(number)
 

@@ -20,7 +20,8 @@ from importlib import import_module
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from gearfleet.config import read_settings, with_environment
+from gearfleet.config import read_settings, values, with_environment
+from gearfleet.config.options import checked
 from gearfleet.errors import ConfigError, WorkerModuleImportError
 from gearfleet.tasks import App, apps_of
 from gearfleet.tasks.naming import function_name
@@ -50,8 +51,16 @@ SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS")
 #: How the originals make functions of task names.
 NAMES = ("GEARMAN_JOB_NAME", "GEARMAN_CLIENT_NAMESPACE")
 
+#: What django-ztask calls when it starts, which is what hooks are for.
+ON_LOAD = "ZTASKD_ON_LOAD"
+
+#: Where Django Q keeps how many workers there are.
+Q_SETTINGS = ("Q_CLUSTER", "Q_WORKERS")
+
 #: All settings that `django_settings` reads.
-SETTINGS = frozenset({"GEARFLEET", "BASE_DIR", *SECRETS, *SERVERS, *SAME, *NAMES})
+SETTINGS = frozenset(
+    {"GEARFLEET", "BASE_DIR", ON_LOAD, *Q_SETTINGS, *SECRETS, *SERVERS, *SAME, *NAMES}
+)
 
 #: As Django does around a request, so that a job never gets a connection that
 #: the database has closed meanwhile.
@@ -118,7 +127,7 @@ def read_django(
         settings,
         apps=settings.apps or tuple(app.name for app in installed),
         signing_keys=settings.signing_keys if "signing_keys" in lowered else _secrets(django),
-        hooks=_with_database(settings.hooks),
+        hooks=_with_database(_with_on_load(settings.hooks, django)),
     )
     return with_environment(settings, environ)
 
@@ -150,7 +159,22 @@ def _with_originals(table: Any, django: object) -> dict[str, Any]:
         found |= _servers(django)
     if (prefix := _prefix(django)) is not None:
         found["prefix"] = prefix
-    return {**found, **table}
+    if (workers := _q_workers(django)) is not None:
+        found["fleet"] = {"processes": workers}
+    return {**found, **table, **_joined(found, table, "fleet")}
+
+
+def _joined(first: Mapping[str, Any], second: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the table under `key` of both; what the second says counts."""
+    one, two = first.get(key), second.get(key)
+    return {key: {**one, **two}} if isinstance(one, Mapping) and isinstance(two, Mapping) else {}
+
+
+def _q_workers(django: object) -> Any:
+    """Return how many workers Django Q's settings want; None where they do not say."""
+    cluster = getattr(django, "Q_CLUSTER", None)
+    named = cluster.get("workers") if isinstance(cluster, Mapping) else None
+    return getattr(django, "Q_WORKERS", None) if named is None else named
 
 
 def _secrets(django: object) -> tuple[str, ...]:
@@ -196,6 +220,15 @@ def _prefix(django: object) -> str | Callable[[str], str] | None:
 
 def _in_namespace(inner: str | Callable[[str], str], space: str, name: str) -> str:
     return f"{function_name(name, inner)}@{space}"
+
+
+def _with_on_load(
+    hooks: Mapping[str, tuple[str, ...]], django: object
+) -> dict[str, tuple[str, ...]]:
+    """Return `hooks` with what django-ztask calls at each start, first and in its order."""
+    named = checked(values.texts, getattr(django, ON_LOAD, None) or (), ON_LOAD)
+    started = (*named, *hooks.get("on_start", ()))
+    return {**hooks, "on_start": started} if named else dict(hooks)
 
 
 def _with_database(hooks: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -286,7 +286,8 @@ class Pool:
         draining = limits.drain_timeout if worker.stops == 1 else 0.0
         ending = limits.interrupt_grace + limits.hook_timeout + PATIENCE
         worker.kill_at = min(worker.kill_at, self._clock() + draining + ending)
-        os.kill(worker.pid, signal.SIGTERM)
+        # Another one the second time: of two alike, the kernel keeps one while it is pending.
+        os.kill(worker.pid, signal.SIGTERM if worker.stops == 1 else signal.SIGINT)
 
     def _kill_overdue(self) -> None:
         now = self._clock()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gearfleet.cli.builder import Verbs
     from gearfleet.cli.output import Output
     from gearfleet.supervisor.control import Supervisor
-    from gearfleet.supervisor.door import Voice
+    from gearfleet.supervisor.door import Surroundings, Voice
     from gearfleet.supervisor.events import SwitchResult
 
 DEFAULT_CONFIG = "/etc/supervisor/supervisord.conf"
@@ -49,7 +49,7 @@ def restart(args: argparse.Namespace, output: Output) -> int:
     """Restart the processes of groups in waves."""
     from gearfleet.supervisor import door
 
-    results = door.restart(_control(args), args, _voice(output), servers=_servers(args))
+    results = door.restart(_control(args), args, _voice(output), around=_surroundings(args))
     if output.json:
         output.data([asdict(result) for result in results])
     return _code(all(result.ok for result in results))
@@ -112,6 +112,25 @@ def _configuration(args: argparse.Namespace) -> Path:
     if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a folder that is closed
         raise UsageError(f"No supervisord configuration at {path}; name it with -c FILE or --url")
     return Path(path)
+
+
+def _surroundings(args: argparse.Namespace) -> Surroundings:
+    from gearfleet.config import release_of
+    from gearfleet.supervisor.door import Surroundings
+
+    return Surroundings(
+        servers=_servers(args),
+        run_dir=_run_dir(args),
+        release=lambda: release_of(load_project(args).settings),
+    )
+
+
+def _run_dir(args: argparse.Namespace) -> Path:
+    """Return the run directory of the plugin's section, else that of the project found here."""
+    from gearfleet.supervisor.paste import run_dir_in
+
+    pasted = None if args.url else run_dir_in(_configuration(args))
+    return pasted or load_project(args).settings.run_dir
 
 
 def _servers(args: argparse.Namespace) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import socket
 import xmlrpc.client
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from xml.parsers.expat import ExpatError
 
 from gearfleet.errors import SupervisorError, SupervisorUnreachable
@@ -30,6 +31,8 @@ ALREADY_STARTED = 60
 NOT_RUNNING = 70
 
 UNAUTHORIZED = 401
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Supervisor:
@@ -61,16 +64,25 @@ class Supervisor:
     def __repr__(self) -> str:
         return f"<Supervisor {self.address.url}>"
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this host, so that its workers' boards can be read."""
+        url = self.address.url
+        return url.startswith("unix://") or urlsplit(url).hostname in LOOPBACK
+
     def processes(self, group: str | None = None) -> tuple[Process, ...]:
         """Return all processes, or those of `group`, in supervisord's order."""
         infos = self._call("supervisor.getAllProcessInfo")
         return tuple(Process.from_info(info) for info in infos if group in (None, info["group"]))
 
     def limits(self) -> dict[str, Limits]:
-        """Return by process what the configuration that was read last grants it."""
+        """Return by process what the configuration that was read last says of it."""
         return {
             namespec(config["group"], config["name"]): Limits(
-                startsecs=config["startsecs"], stopwaitsecs=config["stopwaitsecs"]
+                startsecs=config["startsecs"],
+                stopwaitsecs=config["stopwaitsecs"],
+                command=config["command"],
+                directory="" if config["directory"] == "none" else config["directory"],
             )
             for config in self._call("supervisor.getAllConfigInfo")
         }
@@ -95,12 +107,16 @@ class Supervisor:
         """Call a method that has no name here, such as one of an extension."""
         return self._call(method, *params)
 
+    def signal(self, names: Sequence[str], signal: str) -> tuple[Refusal, ...]:
+        """Send a signal, such as ``HUP``, to processes; return those that were refused."""
+        return self._for_each("supervisor.signalProcess", names, signal, fine=())
+
     def _for_each(
-        self, method: str, names: Sequence[str], *, fine: Container[int]
+        self, method: str, names: Sequence[str], argument: Any = False, *, fine: Container[int]
     ) -> tuple[Refusal, ...]:
         if not names:
             return ()
-        calls = [{"methodName": method, "params": [name, False]} for name in names]
+        calls = [{"methodName": method, "params": [name, argument]} for name in names]
         answers = self._call("system.multicall", calls)
         refusals = (
             Refusal(name=name, code=answer["faultCode"], text=answer["faultString"])

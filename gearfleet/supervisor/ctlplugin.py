@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from xmlrpc.client import ProtocolError
 
@@ -28,7 +29,7 @@ from gearfleet.errors import GearfleetError, UnknownName, UsageError
 from gearfleet.supervisor import door
 from gearfleet.supervisor.address import Address
 from gearfleet.supervisor.control import UNAUTHORIZED, Supervisor
-from gearfleet.supervisor.door import DESCRIPTIONS, Voice
+from gearfleet.supervisor.door import DESCRIPTIONS, Surroundings, Voice, release_of_programs
 from gearfleet.supervisor.paste import split_servers
 
 if TYPE_CHECKING:
@@ -53,10 +54,15 @@ UNHEALTHY: int = LSBStatusExitStatuses.NOT_RUNNING
 def make_controllerplugin(controller: Any, **config: str) -> GearfleetPlugin:
     """Return the plugin for supervisorctl; `config` is the rest of its section.
 
-    `servers` are job servers, separated by commas or spaces. Other keys are
+    `servers` are job servers, separated by commas or spaces; `run_dir` is where the
+    workers of this host keep their boards. Other keys are
     accepted, so that a newer section does not break every supervisorctl command.
     """
-    plugin = GearfleetPlugin(controller, servers=split_servers(config.get("servers", "")))
+    plugin = GearfleetPlugin(
+        controller,
+        servers=split_servers(config.get("servers", "")),
+        run_dir=Path(config["run_dir"]) if config.get("run_dir") else None,
+    )
     controller.complete = Completer(plugin, controller.complete)
     controller.do_help = Helper(plugin, controller.do_help)
     return plugin
@@ -83,9 +89,10 @@ class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
 
     name = "gearfleet"
 
-    def __init__(self, controller: Any, *, servers: Sequence[str]) -> None:
+    def __init__(self, controller: Any, *, servers: Sequence[str], run_dir: Path | None) -> None:
         super().__init__(controller)
         self._servers = servers
+        self._run_dir = run_dir
 
     def do_gearfleet(self, arg: str) -> None:
         self.ctl.exitstatus = self._status_of(arg.split())
@@ -145,7 +152,13 @@ class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
         return Supervisor(address)
 
     def restart(self, options: argparse.Namespace) -> int:
-        results = door.restart(self.control(), options, self._voice(), servers=self._servers)
+        control = self.control()
+        around = Surroundings(
+            servers=self._servers,
+            run_dir=self._run_dir,
+            release=lambda: release_of_programs(control, options.groups),
+        )
+        results = door.restart(control, options, self._voice(), around=around)
         return SUCCESS if all(result.ok for result in results) else FAILED
 
     def stop(self, options: argparse.Namespace) -> int:

@@ -7,12 +7,16 @@ it, and returns the result. How a line reaches the user is the door's business.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gearfleet.errors import UsageError
 from gearfleet.supervisor import report, verbs
-from gearfleet.supervisor.machine import START_TIMEOUT, parse_timeout
+from gearfleet.supervisor.machine import START_TIMEOUT, parse_pause, parse_timeout
 from gearfleet.supervisor.registrations import ask
 from gearfleet.supervisor.waves import DEFAULT_MAX_UNAVAILABLE, MaxUnavailable
+from gearfleet.supervisor.workers import look_into, nothing
+from gearfleet.worker.client_ids import shown_host
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from gearfleet.supervisor.control import Supervisor
     from gearfleet.supervisor.events import Event, RolloutResult, SwitchResult
     from gearfleet.supervisor.processes import Process
+    from gearfleet.supervisor.workers import Look
 
 GROUP_HELP = "a group (bar), one process of it (bar:worker_bar_00), or all"
 
@@ -32,6 +37,20 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "N|P%",
         "help": "how many processes of a group may be away at the same time, or which share of "
         "them, rounded down but at least 1 (default: %(default)s)",
+    },
+    "--pause": {
+        "type": parse_pause,
+        "default": 0.0,
+        "metavar": "SECONDS",
+        "help": "how long nothing is taken after a process has come back (default: %(default)g)",
+    },
+    "--only-changed": {
+        "action": "store_true",
+        "help": "leave those processes alone that run the release of the new code already",
+    },
+    "--release": {
+        "metavar": "NAME",
+        "help": "the release of the new code, for --only-changed (default: that of the project)",
     },
     "--timeout": {
         "type": parse_timeout,
@@ -68,8 +87,9 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "restart": Description(
         text="Restart the processes of groups in waves, and never the last running one "
         "of a program that has several. A worker finishes the job in hand. The next process is "
-        "taken when the one before serves again; a failure halts the restart.",
-        options=("--max-unavailable", "--timeout"),
+        "taken when the one before serves again; a failure halts the restart. Pools stay, and "
+        "replace their workers.",
+        options=("--max-unavailable", "--pause", "--timeout", "--only-changed", "--release"),
     ),
     "status": Description(
         text="Show the states of processes. The command fails if one is STOPPED, EXITED, "
@@ -100,16 +120,54 @@ class Voice:
             self.say(said)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is known of the workers of a supervisord, besides what it says itself.
+
+    Attributes:
+        servers: job servers, "host:port", that say who is registered.
+        run_dir: of the workers, where they are on this host; None where nobody knows.
+        host: on which they run, by its own name; empty for this one, or where nobody knows.
+        release: finds out which release new code has; it may raise.
+    """
+
+    servers: Sequence[str] = ()
+    run_dir: Path | None = None
+    host: str = ""
+    release: Callable[[], str] = str
+
+    def look(self, control: Supervisor) -> Look:
+        """Return how the boards of the workers are looked at."""
+        return look_into(self.run_dir) if self.run_dir and control.is_here else nothing
+
+    def host_of(self, control: Supervisor) -> str:
+        """Return the name of the host, as the job servers show it, if it is known."""
+        return shown_host(self.host) if self.host or control.is_here else ""
+
+
 def restart(
-    control: Supervisor, options: argparse.Namespace, voice: Voice, *, servers: Sequence[str]
+    control: Supervisor,
+    options: argparse.Namespace,
+    voice: Voice,
+    *,
+    around: Surroundings | None = None,
 ) -> tuple[RolloutResult, ...]:
-    """Restart groups in waves; `servers` are asked who serves again."""
+    """Restart groups in waves.
+
+    Raises:
+        UsageError: only what has changed is to be restarted, and nobody knows the new release.
+    """
+    around = around or Surroundings()
     results = verbs.restart(
         control,
         options.groups,
         max_unavailable=options.max_unavailable,
+        pause=options.pause,
         timeout=options.timeout,
-        registrations=ask(servers, voice.tell),
+        registrations=ask(around.servers, voice.tell),
+        boards=around.look(control),
+        host=around.host_of(control),
+        release=_new_release(options, around) if options.only_changed else "",
         report=voice.tell,
     )
     for result in results:
@@ -117,6 +175,15 @@ def restart(
     for result in results:
         _complain(voice, report.advice(result))
     return results
+
+
+def _new_release(options: argparse.Namespace, around: Surroundings) -> str:
+    if release := options.release or around.release():
+        return release
+    raise UsageError(
+        "--only-changed: nobody knows the release of the new code. Name it with --release, or in "
+        "the settings as 'release', or keep the project in a git work tree"
+    )
 
 
 def stop(control: Supervisor, options: argparse.Namespace, voice: Voice) -> SwitchResult:
@@ -147,3 +214,20 @@ def _switched(result: SwitchResult, voice: Voice) -> SwitchResult:
 def _complain(voice: Voice, lines: Sequence[str]) -> None:
     for line in lines:
         voice.complain(line)
+
+
+def release_of_programs(control: Supervisor, groups: Sequence[str]) -> str:
+    """Return the release of the code in the directory where the processes of groups run.
+
+    It is read from the settings there, else it is the commit of the git work
+    tree; empty where they run in several directories, or elsewhere.
+    """
+    from gearfleet.config import load, release_of
+
+    limits = control.limits()
+    names = (process.namespec for process in verbs.status(control, groups))
+    directories = {limits[name].directory for name in names if name in limits}
+    if len(directories) != 1 or not control.is_here:
+        return ""
+    (directory,) = directories
+    return release_of(load(directory=Path(directory), environ={})) if directory else ""

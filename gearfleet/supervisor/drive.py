@@ -18,16 +18,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import SupervisorError
+from gearfleet.supervisor.pools import Evidence
 from gearfleet.supervisor.registrations import nobody
+from gearfleet.supervisor.workers import nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from gearfleet.supervisor.control import Supervisor
     from gearfleet.supervisor.events import Event, Report
     from gearfleet.supervisor.machine import Clock, Machine
+    from gearfleet.supervisor.processes import Process
     from gearfleet.supervisor.registrations import Ask
+    from gearfleet.supervisor.workers import Look
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +54,7 @@ def drive(
     *,
     report: Report,
     ask: Ask = nobody,
+    look: Look = nothing,
     sleep: Callable[[float], None] = time.sleep,
     clock: Clock = time.monotonic,
 ) -> None:
@@ -67,6 +72,7 @@ def drive(
             control=control,
             report=report,
             ask=ask,
+            look=look,
             sleep=sleep,
             clock=clock,
             signals=signals,
@@ -84,6 +90,7 @@ class _Loop:
     control: Supervisor
     report: Report
     ask: Ask
+    look: Look
     sleep: Callable[[float], None]
     clock: Clock
     signals: deque[str]
@@ -121,12 +128,22 @@ class _Loop:
     def _turn(self) -> None:
         processes = self.control.processes()
         self.answered = self.clock()
-        wanted = self.machine.needs_registrations(processes)
-        step = self.machine.observe(processes, self.ask() if wanted else frozenset())
-        refusals = (*self.control.start(step.start), *self.control.stop(step.stop))
+        step = self.machine.observe(processes, self._evidence(processes))
+        refusals = (
+            *self.control.start(step.start),
+            *self.control.stop(step.stop),
+            *self.control.signal(step.renew, "HUP"),
+        )
         # Last, because a report may fail, and what was decided must be done before.
         for event in (*step.events, *self.machine.refused(refusals)):
             self.report(event)
+
+    def _evidence(self, processes: Sequence[Process]) -> Evidence:
+        is_asked = self.machine.needs_registrations(processes)
+        return Evidence(
+            registered=self.ask() if is_asked else frozenset(),
+            seen=self.look() if self.machine.needs_boards() else (),
+        )
 
     def _give_up(self, error: SupervisorError) -> None:
         left = ", ".join(self.machine.under_way)

@@ -20,6 +20,7 @@ class RolloutStarted:
         wave: how many processes of the group may be away at the same time.
         singles: those of `names` that are the only process of their program,
             which is away while it restarts.
+        pools: those of `names` that stay, and replace their workers.
         at_least: seconds that the starts take; jobs in hand come on top.
     """
 
@@ -28,6 +29,7 @@ class RolloutStarted:
     awaited: tuple[str, ...] = ()
     wave: int
     singles: tuple[str, ...]
+    pools: tuple[str, ...] = ()
     at_least: float
 
 
@@ -41,12 +43,44 @@ class ProcessStopping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessBack:
-    """A process was restarted and serves again, `seconds` after it was told to stop."""
+    """A process serves again, `seconds` after it was told to stop, or a pool to renew itself.
+
+    Attributes:
+        pid_before: of the process before.
+        pid_after: of the process now; that of a pool stays.
+        workers: how many workers of a pool are new; 0 for another process.
+    """
 
     name: str
     pid_before: int
     pid_after: int
     seconds: float
+    workers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolRenewing:
+    """A pool was told to take new code, and replaces its `workers` one after the other."""
+
+    name: str
+    pid: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLeft:
+    """Nobody waits any more for a pool that goes on replacing its workers by itself."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlreadyCurrent:
+    """Processes run the release already that new ones would run, so they are left alone."""
+
+    group: str
+    names: tuple[str, ...]
+    release: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +154,9 @@ Event = (
     RolloutStarted
     | ProcessStopping
     | ProcessBack
+    | PoolRenewing
+    | PoolLeft
+    | AlreadyCurrent
     | ProcessKilled
     | ProcessFailed
     | ProcessDown
@@ -144,6 +181,8 @@ class RolloutResult:
         killed: those whose job was cut short; most of them are also restarted.
         down: those that were not running, and were left alone.
         resumed: started again after an interruption; nobody waited until they served.
+        renewing: pools that nobody waited for after an interruption.
+        current: those that run the new release already, and were left alone.
         untouched: those that run as before.
         total: how many processes the group has.
         lowest_running: the fewest of them that were seen RUNNING.
@@ -156,6 +195,8 @@ class RolloutResult:
     killed: tuple[ProcessKilled, ...] = ()
     down: tuple[ProcessDown, ...] = ()
     resumed: tuple[ProcessStarted, ...] = ()
+    renewing: tuple[str, ...] = ()
+    current: tuple[str, ...] = ()
     untouched: tuple[str, ...] = ()
     total: int = 0
     lowest_running: int = 0
@@ -164,8 +205,9 @@ class RolloutResult:
 
     @property
     def ok(self) -> bool:
-        """Whether all that ran was restarted, at least one, and no job was cut short."""
-        return bool(self.restarted) and not (self.failed or self.killed or self.halted)
+        """Whether all that ran runs new code, at least one, and no job was cut short."""
+        is_any = bool(self.restarted or self.current)
+        return is_any and not (self.failed or self.killed or self.halted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

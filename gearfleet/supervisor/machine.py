@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from gearfleet.supervisor.events import Event
+    from gearfleet.supervisor.pools import Evidence
     from gearfleet.supervisor.processes import Process, Refusal
-    from gearfleet.supervisor.registrations import Registrations
 
     Clock = Callable[[], float]
 
@@ -40,21 +40,45 @@ def parse_timeout(text: str) -> float:
     Raises:
         UsageError: It is not a number above 0.
     """
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
+    seconds = _number(text)
     if not 0 < seconds < inf:
         raise UsageError(f"--timeout is a number of seconds above 0, not '{text}'")
     return seconds
 
 
+def parse_pause(text: str) -> float:
+    """Return the seconds that the option --pause gives.
+
+    Raises:
+        UsageError: It is not a number from 0.
+    """
+    seconds = _number(text)
+    if not 0 <= seconds < inf:
+        raise UsageError(f"--pause is a number of seconds from 0, not '{text}'")
+    return seconds
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a machine wants after an observation: names to stop and to start, events to report."""
+    """What a machine wants after an observation.
+
+    Attributes:
+        stop: processes to stop.
+        start: processes to start.
+        renew: pools to give new code, by SIGHUP.
+        events: to report.
+    """
 
     stop: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
+    renew: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
 
 
@@ -93,7 +117,10 @@ class Machine(Protocol):
     def needs_registrations(self, processes: Sequence[Process]) -> bool:
         """Return whether the next `observe` wants to know who is registered."""
 
-    def observe(self, processes: Sequence[Process], registered: Registrations) -> Step:
+    def needs_boards(self) -> bool:
+        """Return whether the next `observe` wants to know what the workers of this host do."""
+
+    def observe(self, processes: Sequence[Process], evidence: Evidence) -> Step:
         """Take note of the present state, and return what to do about it."""
 
     def refused(self, refusals: Iterable[Refusal]) -> tuple[Event, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from configparser import RawConfigParser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import UnrepresentableValue
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
 SECTION = "ctlplugin:gearfleet"
 
@@ -50,9 +50,19 @@ def sections(*, servers: Sequence[str], run_dir: Path) -> str:
 
 def servers_in(path: Path) -> tuple[str, ...]:
     """Return the job servers that the pasted section in the file `path` names, or none."""
+    return split_servers(_section_in(path).get("servers", ""))
+
+
+def run_dir_in(path: Path) -> Path | None:
+    """Return the run directory that the pasted section in the file `path` names, if any."""
+    run_dir = _section_in(path).get("run_dir", "")
+    return Path(run_dir) if run_dir else None
+
+
+def _section_in(path: Path) -> Mapping[str, str]:
     parser = RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
     parser.read(path, encoding="utf-8")
-    return split_servers(parser.get(SECTION, "servers", fallback=""))
+    return parser[SECTION] if parser.has_section(SECTION) else {}
 
 
 def split_servers(value: str) -> tuple[str, ...]:

@@ -105,10 +105,19 @@ _COPIED = ("pid", "start", "stop", "now", "exitstatus", "spawnerr", "description
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long one process may take, in seconds, by supervisord's configuration."""
+    """What supervisord's configuration says of one process.
+
+    Attributes:
+        startsecs: seconds until it counts as RUNNING.
+        stopwaitsecs: seconds that it may take to stop.
+        command: that it runs.
+        directory: where it runs; empty for supervisord's own.
+    """
 
     startsecs: float = 1
     stopwaitsecs: float = 10
+    command: str = ""
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

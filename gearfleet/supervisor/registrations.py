@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import GearmanError
+from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
 from gearfleet.supervisor.events import JobServerSilent
+from gearfleet.worker.client_ids import one_word, shown_host, shown_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,11 +26,21 @@ PREFIX = "gearfleet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """One worker at a job server."""
+    """One worker at a job server.
+
+    Attributes:
+        host: on which it runs.
+        program: that it belongs to, the first characters of a long one.
+        pid: of the process.
+        release: of its code; empty where nobody knows.
+        is_cut: whether there was no room for the whole release.
+    """
 
     host: str
     program: str
     pid: int
+    release: str = ""
+    is_cut: bool = False
 
     @classmethod
     def parse(cls, client_id: str) -> Registration | None:
@@ -36,7 +48,26 @@ class Registration:
         parts = client_id.split("/")
         if len(parts) < 4 or parts[0] != PREFIX or not parts[3].isdecimal():
             return None
-        return cls(host=parts[1], program=parts[2], pid=int(parts[3]))
+        release = parts[4] if len(parts) > 4 and parts[4] != "-" else ""
+        return cls(
+            host=parts[1],
+            program=parts[2],
+            pid=int(parts[3]),
+            release=release,
+            is_cut=len(client_id) >= MAX_CLIENT_ID_BYTES,
+        )
+
+    def is_of(self, program: str, host: str) -> bool:
+        """Return whether it is a worker of a program on a host, by their full names."""
+        return (self.program, self.host) == (shown_program(program), shown_host(host))
+
+    def has_release(self, release: str) -> bool:
+        """Return whether it runs a release."""
+        shown = one_word(release)
+        return bool(self.release) and self.release in (
+            shown,
+            shown[: len(self.release)] if self.is_cut else shown,
+        )
 
 
 Registrations = frozenset[Registration]

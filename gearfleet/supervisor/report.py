@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gearfleet.supervisor.events import (
+    AlreadyCurrent,
     Halted,
     JobServerSilent,
+    PoolLeft,
+    PoolRenewing,
     ProcessBack,
     ProcessDown,
     ProcessFailed,
@@ -19,7 +22,7 @@ from gearfleet.supervisor.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gearfleet.supervisor.events import Event, RolloutResult, SwitchResult
     from gearfleet.supervisor.processes import Process
@@ -27,34 +30,21 @@ if TYPE_CHECKING:
 
 def text(event: Event) -> str:
     """Return what is said about `event`; empty for one that is told by the next one anyway."""
-    match event:
-        case RolloutStarted():
-            return _started(event)
-        case ProcessStopping():
-            return ""
-        case ProcessBack():
-            pids = f"pid {event.pid_before} -> {event.pid_after}"
-            return f"{event.name}: restarted ({pids}, {event.seconds:.1f} s)"
-        case ProcessKilled():
-            return f"{event.name}: KILLED after {event.seconds:.0f} s, its job was cut short"
-        case ProcessFailed():
-            return f"{event.name}: FAILED, {event.state}: {event.reason}"
-        case ProcessDown():
-            detail = f" ({event.detail})" if event.detail else ""
-            return f"{event.name}: {event.state} before, left as it is{detail}"
-        case ProcessStarted():
-            return f"{event.name}: started (pid {event.pid}, {event.seconds:.1f} s)"
-        case ProcessStopped():
-            return f"{event.name}: stopped ({event.seconds:.1f} s)"
-        case ProcessUnchanged():
-            return f"{event.name}: already {event.state}"
-        case Halted():
-            return _halted(event)
-        case JobServerSilent():
-            return (
-                f"job server {event.server} does not tell who is registered ({event.reason}); "
-                "going on without it"
-            )
+    return _TEXTS[type(event)](event)
+
+
+def _nothing(_event: Event) -> str:
+    return ""
+
+
+def _back(event: ProcessBack) -> str:
+    if event.pid_before == event.pid_after:
+        return (
+            f"{event.name}: renewed (pid {event.pid_after} stays, {event.workers} new workers, "
+            f"{event.seconds:.1f} s)"
+        )
+    pids = f"pid {event.pid_before} -> {event.pid_after}"
+    return f"{event.name}: restarted ({pids}, {event.seconds:.1f} s)"
 
 
 def _started(event: RolloutStarted) -> str:
@@ -67,7 +57,8 @@ def _started(event: RolloutStarted) -> str:
     )
     alone = (f"{name}: the only one of its program, away meanwhile" for name in event.singles)
     awaited = (f"{name}: taken when it is RUNNING" for name in event.awaited)
-    return "\n".join((first, *alone, *awaited))
+    pools = (f"{name}: a pool, which stays and replaces its workers" for name in event.pools)
+    return "\n".join((first, *alone, *pools, *awaited))
 
 
 def _halted(event: Halted) -> str:
@@ -90,6 +81,8 @@ def summary(result: RolloutResult) -> str:
             ("killed", result.killed),
             ("down before", result.down),
             ("started again", result.resumed),
+            ("being renewed", result.renewing),
+            ("current before", result.current),
             ("untouched", result.untouched),
         )
         if group
@@ -116,7 +109,7 @@ def advice(result: RolloutResult) -> list[str]:
         )
     if result.killed:
         said.append(_about_killed([killed.name for killed in result.killed]))
-    if not result.restarted and not said:
+    if not (result.restarted or result.current or said):
         said.append(f"{result.group}: nothing was running; start it instead.")
     return said
 
@@ -164,6 +157,65 @@ def status_lines(processes: Sequence[Process]) -> list[str]:
 
 def _description(process: Process) -> str:
     return process.description or process.spawnerr
+
+
+def _killed(event: ProcessKilled) -> str:
+    return f"{event.name}: KILLED after {event.seconds:.0f} s, its job was cut short"
+
+
+def _failed(event: ProcessFailed) -> str:
+    return f"{event.name}: FAILED, {event.state}: {event.reason}"
+
+
+def _down(event: ProcessDown) -> str:
+    detail = f" ({event.detail})" if event.detail else ""
+    return f"{event.name}: {event.state} before, left as it is{detail}"
+
+
+def _process_started(event: ProcessStarted) -> str:
+    return f"{event.name}: started (pid {event.pid}, {event.seconds:.1f} s)"
+
+
+def _process_stopped(event: ProcessStopped) -> str:
+    return f"{event.name}: stopped ({event.seconds:.1f} s)"
+
+
+def _unchanged(event: ProcessUnchanged) -> str:
+    return f"{event.name}: already {event.state}"
+
+
+def _pool_left(event: PoolLeft) -> str:
+    return f"{event.name}: goes on replacing its workers by itself"
+
+
+def _current(event: AlreadyCurrent) -> str:
+    count = _processes(len(event.names))
+    return f"{event.group}: {count} of release {event.release} already, left as they are"
+
+
+def _silent(event: JobServerSilent) -> str:
+    return (
+        f"job server {event.server} does not tell who is registered ({event.reason}); "
+        "going on without it"
+    )
+
+
+_TEXTS: dict[type[Event], Callable[[Any], str]] = {
+    RolloutStarted: _started,
+    ProcessStopping: _nothing,
+    ProcessBack: _back,
+    ProcessKilled: _killed,
+    ProcessFailed: _failed,
+    ProcessDown: _down,
+    ProcessStarted: _process_started,
+    ProcessStopped: _process_stopped,
+    ProcessUnchanged: _unchanged,
+    PoolRenewing: _nothing,
+    PoolLeft: _pool_left,
+    AlreadyCurrent: _current,
+    Halted: _halted,
+    JobServerSilent: _silent,
+}
 
 
 def _processes(count: int) -> str:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from gearfleet.supervisor.events import Event
     from gearfleet.supervisor.machine import Clock
+    from gearfleet.supervisor.pools import Evidence
     from gearfleet.supervisor.processes import Refusal
-    from gearfleet.supervisor.registrations import Registrations
 
 
 class _Switch:
@@ -61,6 +61,9 @@ class _Switch:
         return tuple(self._pending)
 
     def needs_registrations(self, _processes: Sequence[Process]) -> bool:
+        return False
+
+    def needs_boards(self) -> bool:
         return False
 
     def refused(self, refusals: Iterable[Refusal]) -> tuple[Event, ...]:
@@ -111,7 +114,7 @@ class Stopping(_Switch):
     Each has until its stopwaitsecs, when supervisord sends SIGKILL, and a little longer.
     """
 
-    def observe(self, processes: Sequence[Process], _registered: Registrations) -> Step:
+    def observe(self, processes: Sequence[Process], _evidence: Evidence) -> Step:
         seen = self._seen(processes)
         stop = [process.namespec for process in seen if self._wants_stop(process)]
         return Step(stop=tuple(stop), events=self._history.news())
@@ -158,7 +161,7 @@ class Starting(_Switch):
         super().__init__(names, limits=limits, clock=clock)
         self._timeout = timeout
 
-    def observe(self, processes: Sequence[Process], _registered: Registrations) -> Step:
+    def observe(self, processes: Sequence[Process], _evidence: Evidence) -> Step:
         seen = self._seen(processes)
         start = [process.namespec for process in seen if self._wants_start(process)]
         return Step(start=tuple(start), events=self._history.news())

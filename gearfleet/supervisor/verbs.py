@@ -11,13 +11,15 @@ import time
 from typing import TYPE_CHECKING
 
 from gearfleet.supervisor.drive import drive
-from gearfleet.supervisor.events import RolloutResult
+from gearfleet.supervisor.events import AlreadyCurrent, RolloutResult
 from gearfleet.supervisor.machine import START_TIMEOUT
+from gearfleet.supervisor.pools import Evidence, runs
 from gearfleet.supervisor.registrations import nobody
 from gearfleet.supervisor.rollout import Rollout
 from gearfleet.supervisor.switch import Starting, Stopping
 from gearfleet.supervisor.targets import EVERY, select
 from gearfleet.supervisor.waves import DEFAULT_MAX_UNAVAILABLE
+from gearfleet.supervisor.workers import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from gearfleet.supervisor.processes import Process
     from gearfleet.supervisor.registrations import Ask
     from gearfleet.supervisor.waves import MaxUnavailable
+    from gearfleet.supervisor.workers import Look
 
 
 def restart(
@@ -38,6 +41,10 @@ def restart(
     max_unavailable: MaxUnavailable = DEFAULT_MAX_UNAVAILABLE,
     timeout: float = START_TIMEOUT,
     registrations: Ask = nobody,
+    boards: Look = nothing,
+    host: str = "",
+    pause: float = 0.0,
+    release: str = "",
     clock: Clock = time.monotonic,
 ) -> tuple[RolloutResult, ...]:
     """Restart groups in waves, one group after the other, and return a result for each.
@@ -51,6 +58,10 @@ def restart(
         max_unavailable: how many processes of a group may be away at the same time.
         timeout: seconds that a started process has, beyond its startsecs, to serve again.
         registrations: asks the job servers who is known there.
+        boards: looks at the workers of this host.
+        host: of the supervisord, as the job servers show it; empty where nobody knows.
+        pause: seconds in which nothing is taken after a process has come back.
+        release: leave those alone that run it already; empty for restarting all.
         clock: monotonic seconds.
 
     Raises:
@@ -61,20 +72,30 @@ def restart(
     limits = control.limits()
     results: list[RolloutResult] = []
     for group, members in select(control.processes(), targets).items():
-        names = tuple(process.namespec for process in members)
         if any(result.halted for result in results):
-            results.append(_not_begun(group, names))
+            results.append(_not_begun(group, tuple(process.namespec for process in members)))
             continue
+        before = Evidence(registered=registrations(), seen=boards())
+        current = tuple(
+            process.namespec
+            for process in members
+            if release and runs(process, before, release, host=host)
+        )
+        if current:
+            report(AlreadyCurrent(group=group, names=current, release=release))
         rollout = Rollout(
             group,
-            names,
+            [process.namespec for process in members if process.namespec not in current],
             max_unavailable=max_unavailable,
+            pause=pause,
             timeout=timeout,
             limits=limits,
-            registered=registrations(),
+            before=before,
+            host=host,
+            current=current,
             clock=clock,
         )
-        drive(rollout, control, report=report, ask=registrations, clock=clock)
+        drive(rollout, control, report=report, ask=registrations, look=boards, clock=clock)
         results.append(rollout.result())
     return tuple(results)
 

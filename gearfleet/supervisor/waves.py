@@ -53,7 +53,12 @@ def singles(members: Iterable[Process]) -> frozenset[str]:
 
 
 def next_wave(
-    members: Sequence[Process], *, todo: Iterable[str], away: Container[str], wave: int
+    members: Sequence[Process],
+    *,
+    todo: Iterable[str],
+    away: Container[str],
+    wave: int,
+    pools: Container[str] = frozenset(),
 ) -> list[Process]:
     """Return those of `todo` that may go now.
 
@@ -62,6 +67,7 @@ def next_wave(
         todo: the names to choose from, the first ones first.
         away: names that are away although they may be RUNNING: not yet registered.
         wave: the most that may be away.
+        pools: names of those that serve on while they are renewed.
     """
     up = {p.namespec: p for p in members if p.is_running and p.namespec not in away}
     left = Counter(process.program for process in up.values())
@@ -71,7 +77,9 @@ def next_wave(
     for process in (up[name] for name in todo if name in up):
         if len(chosen) >= spare:
             break
-        if process.program in alone or left[process.program] > 1:
+        if process.namespec in pools:
+            chosen.append(process)
+        elif process.program in alone or left[process.program] > 1:
             left[process.program] -= 1
             chosen.append(process)
     return chosen

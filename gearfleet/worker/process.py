@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from gearfleet.config import release_of
 from gearfleet.errors import ConfigError, JobInterrupted, UnknownName, did_you_mean
-from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
 from gearfleet.tasks.naming import function_name
 from gearfleet.worker import hooks
+from gearfleet.worker.client_ids import client_id
 from gearfleet.worker.equipment import TaskWorker, equipped
 from gearfleet.worker.event_loop import SharedLoop
 from gearfleet.worker.lifecycle import StopLadder
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ALL_QUEUES = "*"
-#: A host's name has at most 64 bytes, and gearmand cuts a client id at 127.
-_MAX_HOST, _MAX_PROGRAM = 64, 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,20 +236,6 @@ def tasks_by_function(
             )
         found[function] = task
     return found
-
-
-def client_id(program: str, release: str = "") -> str:
-    """Return how the job servers show this process: host, program, pid and release.
-
-    The release is cut where a client id would be too long for gearmand.
-    """
-    host = _one_word(socket.gethostname())[:_MAX_HOST]
-    known = f"gearfleet/{host}/{_one_word(program)[:_MAX_PROGRAM]}/{os.getpid()}/"
-    return known + _one_word(release)[: MAX_CLIENT_ID_BYTES - len(known)]
-
-
-def _one_word(part: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.:+@-]", "-", part) or "-"
 
 
 def _work(

@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 
 #: Fields of /proc/PID/stat (proc(5) counts from 1), after the name in brackets.
-_STATE, _START, _VSIZE, _EXIT_CODE = 3, 22, 23, 52
+_STATE, _PARENT, _START, _VSIZE, _EXIT_CODE = 3, 4, 22, 23, 52
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -20,6 +20,12 @@ def start_ticks(pid: int) -> int:
     """Return when a process began, in clock ticks since the boot; 0 where that is not known."""
     fields = _stat(pid)
     return int(fields[_START - 3]) if fields else 0
+
+
+def parent_of(pid: int) -> int:
+    """Return the parent of a process; 0 where that is not known."""
+    fields = _stat(pid)
+    return int(fields[_PARENT - 3]) if fields else 0
 
 
 def boot_number() -> int:

@@ -61,7 +61,8 @@ def test_help__of_other_commands_is_not_spoilt(crew: Crew) -> None:
     ("words", "complaint"),
     [
         ("restart", "the following arguments are required: GROUP (see `gearfleet help restart`)"),
-        ("restart --pause bar", "unrecognized arguments: --pause (see `gearfleet help restart`)"),
+        ("restart --paus bar", "unrecognized arguments: --paus (see `gearfleet help restart`)"),
+        ("restart bar --pause x", "--pause is a number of seconds from 0, not 'x'"),
         ("restart bar --timeout x", "--timeout is a number of seconds above 0, not 'x'"),
         ("restart bar --timeout=-1", "--timeout is a number of seconds above 0, not '-1'"),
         ("restart bar --max-unavailable 0", "--max-unavailable is a number from 1, or 1% to 100%"),

@@ -48,7 +48,8 @@ def test_completion__of_other_commands_is_as_before(tmp_path: Path) -> None:
 def test_completion__without_a_daemon_offers_the_options(tmp_path: Path) -> None:
     config = without_daemon(tmp_path)
     offered = completions(config, "gearfleet restart ", "")
-    assert offered == ["--max-unavailable ", "--timeout "]
+    wanted = ["--max-unavailable", "--pause", "--timeout", "--only-changed", "--release"]
+    assert offered == [f"{option} " for option in wanted]
 
 
 def without_daemon(folder: Path) -> Path:

@@ -44,7 +44,9 @@ def test_processes__of_a_group_and_of_all(crew: Crew, control: Supervisor) -> No
 
 
 def test_limits__are_those_of_the_configuration(control: Supervisor) -> None:
-    assert control.limits()["bar:w_01"] == Limits(startsecs=1, stopwaitsecs=17)
+    limits = control.limits()["bar:w_01"]
+    assert limits == Limits(startsecs=1, stopwaitsecs=17, command=limits.command)
+    assert limits.command.endswith("/crew.py")
 
 
 def test_stop_and_start__return_only_what_was_refused(control: Supervisor) -> None:

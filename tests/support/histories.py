@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from gearfleet.supervisor.pools import Evidence
 from gearfleet.supervisor.processes import Process, State
 
 if TYPE_CHECKING:
     from gearfleet.supervisor.events import Event
     from gearfleet.supervisor.machine import Machine
     from gearfleet.supervisor.registrations import Registration
+    from gearfleet.supervisor.workers import WorkerSeen
 
 
 def running(group: str, *names: str) -> list[Process]:
@@ -31,7 +33,13 @@ class Fleet:
     events: list[Event] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)
     starts: list[str] = field(default_factory=list)
+    renewals: list[str] = field(default_factory=list)
+    seen: list[WorkerSeen] = field(default_factory=list)
     next_pid: int = 900
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(registered=frozenset(self.registered), seen=tuple(self.seen))
 
     def clock(self) -> float:
         return self.now
@@ -46,10 +54,11 @@ class Fleet:
 
     def look(self, machine: Machine) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Show the machine the present state, do what it wants, return what that was."""
-        step = machine.observe(self.members, frozenset(self.registered))
+        step = machine.observe(self.members, self.evidence)
         self.events += step.events
         self.stops += step.stop
         self.starts += step.start
+        self.renewals += step.renew
         for name in step.stop:
             self.put(name, State.STOPPING)
         for name in step.start:

@@ -159,7 +159,7 @@ def test_start__too_late_is_a_failure() -> None:
 def test_start__refused_keeps_supervisords_words_and_the_state() -> None:
     fleet = a_fleet(State.FATAL)
     starting = Starting([A], clock=fleet.clock)
-    starting.observe(fleet.members, frozenset())
+    starting.observe(fleet.members, fleet.evidence)
     (event,) = starting.refused([Refusal(name=A, code=20, text="NO_FILE: /x")])
     assert event == ProcessFailed(
         name=A, state=State.FATAL, reason="supervisord refused: NO_FILE: /x"

@@ -185,7 +185,7 @@ def test_max_unavailable__neither_number_nor_share(text: str) -> None:
 
 def test_registration__of_a_client_id() -> None:
     assert Registration.parse("gearfleet/web1/worker_bar/812/abc") == Registration(
-        host="web1", program="worker_bar", pid=812
+        host="web1", program="worker_bar", pid=812, release="abc"
     )
 
 

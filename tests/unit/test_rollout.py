@@ -36,7 +36,7 @@ def a_rollout(fleet: Fleet, names: list[str] | None = None, **options: object) -
         "bar",
         chosen,
         clock=fleet.clock,
-        registered=frozenset(fleet.registered),
+        before=fleet.evidence,
         **options,  # type: ignore[arg-type]
     )
 

@@ -27,6 +27,7 @@ MODULES: Mapping[str, Mapping[str, str]] = {
     "check": {"check": "find mistakes in the fleet, and in what is on the disk"},
     "diff": {"diff": "show how the files in a directory differ from what would be rendered"},
     "worker": {"worker": "run one worker until it is told to stop"},
+    "exec": {"exec": "run another command with the variables of the env_files"},
     "submit": {"submit": "submit a job, and print its result"},
     "failed": {"failed": "list the jobs that failed for good; show, retry or delete them"},
     "ps": {"ps": "show the workers of this host, and what each is doing"},

@@ -35,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(words: Sequence[str]) -> int:
     try:
+        if "GEARFLEET_ENV_FILES" in os.environ:
+            from gearfleet.config.env_files import read_env_files
+
+            read_env_files(os.environ)
         args = parse(build_parser(words), words)
     except GearfleetError as error:
         return fail(error, Output(json="--json" in words))

@@ -57,6 +57,7 @@ OWN: tuple[Option, ...] = (
     Option("program", values.name, "the program's name, where the derived one does not fit"),
     Option("command", values.command, "what an extra program runs"),
     Option("executable", values.words, "what starts gearfleet; default: the one that renders"),
+    Option("env_files", values.files, "files with variables that each process reads at its start"),
     Option("drain_timeout", values.seconds, "how long a stopping worker may finish its job", 60),
     Option("interrupt_grace", values.seconds, "how long an interrupted task may clean up", 5),
     Option("hook_timeout", values.seconds, "how long the shutdown hooks may take together", 10),
@@ -157,7 +158,7 @@ DEFAULTS: Mapping[str, Value] = {
 }
 
 #: Of gearfleet's own options those that mean something to a program with a command of its own.
-OF_COMMANDS = frozenset({"command", "processes", "executable"})
+OF_COMMANDS = frozenset({"command", "processes", "executable", "env_files"})
 
 #: The defaults of such a program: what its exit codes mean, nobody here knows.
 COMMAND_DEFAULTS: Mapping[str, Value] = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gearfleet.config import DEFAULTS, toml_key
+from gearfleet.config.env_files import VARIABLE as ENV_FILES
 from gearfleet.config.options import OWN
 from gearfleet.config.values import workers_on
 from gearfleet.errors import ConfigError
@@ -106,7 +109,9 @@ def _own_command(context: Context, options: Resolved) -> tuple[str, ...]:
     first, *rest = options.get("command")
     if first == _GEARFLEET:
         return (*_executable(context, options), *rest)
-    return (_path(context, options, "command", first) if "/" in first else first, *rest)
+    first = _path(context, options, "command", first) if "/" in first else first
+    reads_files = (*_executable(context, options), "exec", "--") if _env_files(options) else ()
+    return (*reads_files, first, *rest)
 
 
 def _executable(context: Context, options: Resolved) -> tuple[str, ...]:
@@ -156,10 +161,31 @@ def _environment(context: Context, name: str, options: Resolved) -> dict[str, st
         raise ConfigError(f"Setting '{setting}' cannot be set: gearfleet writes {variable} itself")
     return {
         **(django if context.django_settings else {}),
+        **_named_env_files(context, options),
         **settings.rendered_environment,
         **options.environment,
         **fixed,
     }
+
+
+def _named_env_files(context: Context, options: Resolved) -> dict[str, str]:
+    """Return the variable by which a process finds the files that it reads at its start."""
+    files = [_path(context, options, "env_files", each) for each in _env_files(options)]
+    if not files:
+        return {}
+    setting = options.sources["env_files"]
+    if any(Path(word).name == "manage.py" for word in _executable(context, options)):
+        raise ConfigError(
+            f"Setting '{setting}' needs the command gearfleet: manage.py has read Django's "
+            "settings before gearfleet could read the files. Leave manage.py out of 'executable'"
+        )
+    if any(os.pathsep in file for file in files):
+        raise ConfigError(f"Setting '{setting}': no path may hold '{os.pathsep}'")
+    return {ENV_FILES: os.pathsep.join(files)}
+
+
+def _env_files(options: Resolved) -> tuple[str, ...]:
+    return tuple(options.get("env_files") or ())
 
 
 def _worker_options(context: Context, options: Resolved) -> Mapping[str, Value]:

@@ -233,10 +233,13 @@ ANYTHING = st.recursive(
     | st.binary()
     | st.text(st.characters()),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    max_leaves=10,
 )
 
 
-@given(st.text(st.characters()), ANYTHING, st.dictionaries(st.text(min_size=1), ANYTHING))
+@given(
+    st.text(st.characters()), ANYTHING, st.dictionaries(st.text(min_size=1), ANYTHING, max_size=4)
+)
 def test_line__holds_whatever_is_logged(
     message: str, value: object, extra: dict[str, object]
 ) -> None:

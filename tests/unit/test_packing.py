@@ -472,13 +472,13 @@ def test_size__counts_what_is_decompressed() -> None:
 
 
 def test_decompression__is_capped() -> None:
-    """A gigabyte in a megabyte is refused without being made."""
+    """A quarter of a gigabyte in 256 KiB is refused without being made."""
     code = (
         "import resource, zlib\n"
         "from gearfleet.errors import PayloadDecodeError\n"
         "from gearfleet.tasks.packing import Packing, Terms\n"
         "maker = zlib.compressobj(9)\n"
-        "bomb = b''.join(maker.compress(bytes(2**20)) for _ in range(1024)) + maker.flush()\n"
+        "bomb = b''.join(maker.compress(bytes(2**20)) for _ in range(256)) + maker.flush()\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try:\n"
         "    Packing().unpack(b'gearfleet/1 envelope+zlib -\\n' + bomb, Terms('f'))\n"

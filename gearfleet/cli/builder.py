@@ -26,6 +26,9 @@ MODULES: Mapping[str, Mapping[str, str]] = {
     },
     "check": {"check": "find mistakes in the fleet, and in what is on the disk"},
     "diff": {"diff": "show how the files in a directory differ from what would be rendered"},
+    "doctor": {
+        "doctor": "ask the code, the configuration, supervisord and the job servers what is wrong"
+    },
     "worker": {"worker": "run one worker until it is told to stop"},
     "exec": {"exec": "run another command with the variables of the env_files"},
     "submit": {"submit": "submit a job, and print its result"},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gearfleet.cli.builder import Verbs
     from gearfleet.cli.fleets import Planned
     from gearfleet.cli.output import Output
-    from gearfleet.fleet import Finding
+    from gearfleet.fleet import Finding, Fleet
     from gearfleet.fleet.checks.disk import Folder
 
 
@@ -87,7 +87,7 @@ def of_project(args: argparse.Namespace, made: Planned) -> Iterator[Finding]:
     ]
     yield from _with_lines(found, made.fleet.origin)
     if args.output:
-        yield from review_folder(made.fleet, files, folder_at(args.output))
+        yield from review_folder(made.fleet, files, folder_at(args.output, made.fleet))
         if not args.configuration:
             yield from review_clashes(made.fleet, read_folder(args.output, os.environ))
 
@@ -105,7 +105,9 @@ def of_configuration(args: argparse.Namespace, made: Planned | None) -> Iterator
     if made is not None:
         yield from review_clashes(made.fleet, configuration)
         if args.output:
-            yield from review_inclusion(configuration, rendered(args, made), folder_at(args.output))
+            yield from review_inclusion(
+                configuration, rendered(args, made), folder_at(args.output, made.fleet)
+            )
 
 
 def rendered(args: argparse.Namespace, made: Planned) -> dict[str, str]:
@@ -116,13 +118,20 @@ def rendered(args: argparse.Namespace, made: Planned) -> dict[str, str]:
     return render(made.fleet, template_dir=template_dir)
 
 
-def folder_at(path: Path) -> Folder:
-    """Return what lies in the directory `path`."""
+def folder_at(path: Path, fleet: Fleet) -> Folder:
+    """Return what lies in the directory `path`, to which `fleet` is rendered."""
+    from gearfleet.fleet import manifest
     from gearfleet.fleet.checks.disk import Folder
-    from gearfleet.fleet.install import edited_files
+    from gearfleet.fleet.render import marker
 
-    files = {each.name: each.read_text(errors="replace") for each in path.glob("*.conf")}
-    return Folder(path=path, files=files, edited=edited_files(path), exists=path.is_dir())
+    data = {each.name: each.read_bytes() for each in path.glob("*.conf") if each.is_file()}
+    written = manifest.load(manifest.path_of(path, marker(fleet.name)))
+    return Folder(
+        path=path,
+        files={name: text.decode(errors="replace") for name, text in data.items()},
+        edited=frozenset(name for name, text in data.items() if written.is_edited(name, text)),
+        exists=path.is_dir(),
+    )
 
 
 def _with_lines(found: Sequence[Finding], origin: str) -> Iterator[Finding]:

@@ -75,6 +75,10 @@ class Supervisor:
         infos = self._call("supervisor.getAllProcessInfo")
         return tuple(Process.from_info(info) for info in infos if group in (None, info["group"]))
 
+    def pid(self) -> int:
+        """Return the process id of supervisord itself."""
+        return int(self._call("supervisor.getPID"))
+
     def limits(self) -> dict[str, Limits]:
         """Return by process what the configuration that was read last says of it."""
         return {

@@ -106,10 +106,13 @@ def test_check__what_lies_in_the_directory(site: Site) -> None:
     program = site.conf_d / "worker_bar.conf"
     program.write_text(program.read_text().replace("numprocs=3", "numprocs=9"))
     code, found = site.everything()
-    assert code == 1
-    assert len(found) == 1
-    (differs,) = found.values()
-    assert (differs["file"], differs["line"] > 3) == ("conf.d/worker_bar.conf", True)
+    assert (code, found.keys()) == (1, {"GF403"})
+    edited = found["GF403"]
+    assert (edited["file"], edited["line"] > 3) == ("conf.d/worker_bar.conf", True)
+    site.gearfleet("render", "--force", "-o", site.conf_d)
+    site.settings.write_text(SETTINGS.replace("3", "4"))
+    code, found = site.everything()
+    assert (code, found.keys()) == (1, {"GF402"})
 
 
 def test_check__a_directory_that_supervisord_does_not_read(site: Site) -> None:

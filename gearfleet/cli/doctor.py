@@ -125,11 +125,11 @@ def _where_it_lies(args: argparse.Namespace, made: Planned) -> Path | None:
 
 def _snapshot(args: argparse.Namespace, made: Planned) -> Snapshot:
     from gearfleet.config import release_of
-    from gearfleet.gearman.link import client_id
     from gearfleet.monitor import Code, Snapshot
     from gearfleet.monitor.look import look
     from gearfleet.monitor.servers import ask_all
     from gearfleet.supervisor.registrations import Registration
+    from gearfleet.worker.client_ids import client_id
 
     settings = made.project.settings
     here = Registration.parse(client_id(""))

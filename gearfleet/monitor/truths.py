@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gearfleet.gearman.link import client_id
 from gearfleet.supervisor.registrations import Registration
 from gearfleet.tasks.naming import function_name, later_function
+from gearfleet.worker.client_ids import client_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -181,7 +181,8 @@ def _refused(url: str, error: xmlrpc.client.ProtocolError) -> str:
     if error.errcode == UNAUTHORIZED:
         return (
             f"The supervisord at {url} wants another user name and password; "
-            "give them in [supervisorctl] as username= and password=."
+            "give them in [supervisorctl] as username= and password=; for a host of the settings as "
+            "username_env and password_env, or in ~/.netrc."
         )
     return f"The supervisord at {url} answered HTTP {error.errcode}: {error.errmsg}"
 

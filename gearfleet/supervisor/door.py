@@ -142,7 +142,9 @@ class Surroundings:
 
     def host_of(self, control: Supervisor) -> str:
         """Return the name of the host, as the job servers show it, if it is known."""
-        return shown_host(self.host) if self.host or control.is_here else ""
+        if control.is_here:
+            return shown_host()
+        return shown_host(self.host) if self.host else ""
 
 
 def restart(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.supervisor.events import (
@@ -153,6 +154,12 @@ def status_lines(processes: Sequence[Process]) -> list[str]:
         f"{process.namespec:<{width}}  {process.state:<8}  {_description(process)}".rstrip()
         for process in processes
     ]
+
+
+def status_summary(processes: Sequence[Process]) -> str:
+    """Return how many processes are in which state."""
+    counts = Counter(str(process.state) for process in processes)
+    return ", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no process"
 
 
 def _description(process: Process) -> str:

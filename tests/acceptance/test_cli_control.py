@@ -123,4 +123,4 @@ def test_unreachable__is_one_line_and_exit_4(tmp_path: Path) -> None:
 def test_configuration__that_is_missing_is_named(tmp_path: Path) -> None:
     done = run([*GEARFLEET, "status", "-c", tmp_path / "nowhere.conf"], cwd=tmp_path)
     assert done.returncode == 2
-    assert "nowhere.conf; name it with -c FILE or --url" in done.stderr
+    assert "nowhere.conf; name it with -c FILE, --url or --host" in done.stderr

@@ -100,7 +100,7 @@ def examine(args: argparse.Namespace, made: Planned) -> Examination:
 
 def _choose_configuration(args: argparse.Namespace, made: Planned) -> None:
     """Set where supervisord is: as the command line says, else the host's settings, else Debian."""
-    from gearfleet.cli.control import DEFAULT_CONFIG
+    from gearfleet.cli.hosts import DEFAULT_CONFIG
 
     if args.configuration or args.url:
         return

@@ -36,20 +36,21 @@ class Planned:
     others: Mapping[str, Fleet]
 
 
-def add_host(parser: argparse.ArgumentParser) -> None:
-    """Add ``--host``, which chooses the settings of a host."""
+def add_host(parser: argparse.ArgumentParser, *, with_cpus: bool = True) -> None:
+    """Add ``--host``, which chooses the settings of a host, and what its CPUs are."""
     parser.add_argument(
         "--host",
         default=socket.gethostname(),
         metavar="NAME",
         help="as this host or role of the settings (default: this one, %(default)s)",
     )
-    parser.add_argument(
-        "--cpus",
-        type=_cpus,
-        metavar="N",
-        help='what "cpu" means in processes (default: hosts.NAME.cpus, else of this host)',
-    )
+    if with_cpus:
+        parser.add_argument(
+            "--cpus",
+            type=_cpus,
+            metavar="N",
+            help='what "cpu" means in processes (default: hosts.NAME.cpus, else of this host)',
+        )
 
 
 def _cpus(text: str) -> int:

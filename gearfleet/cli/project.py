@@ -99,12 +99,12 @@ def _with_command_line(project: Project, args: argparse.Namespace) -> Project:
     told = dict(settings.rendered_environment)
     if servers := getattr(args, "servers", None):
         checked = config.check_servers(config.split_list(servers), "--servers")
-        settings = replace(settings, servers=checked, worker_servers=())
+        settings = settings.changed("command line --servers", servers=checked, worker_servers=())
         told["GEARFLEET_SERVERS"] = servers
     if named := getattr(args, "app", None):
         known = {name: app for app in apps for name in (app.name, app.label)}
         apps = tuple(known.get(name) or apps_of([name])[0] for name in named)
-        settings = replace(settings, apps=tuple(app.name for app in apps))
+        settings = settings.changed("command line --app", apps=tuple(app.name for app in apps))
         told["GEARFLEET_APP"] = ",".join(settings.apps)
     return replace(project, settings=replace(settings, rendered_environment=told), apps=apps)
 

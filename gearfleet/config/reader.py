@@ -44,7 +44,13 @@ def read_settings(table: Table, *, root: Path, origin: str) -> Settings:
             key: root / _text(table[key], key) for key in _PATHS if key in table
         }
         paths["root"] = paths.get("root", root).resolve()
-        return Settings(**plain, **paths, **_read_fleet(table), origin=origin)
+        given = {*plain, *(key for key in _PATHS if key in table)}
+        fleet = _read_fleet(table)
+        if fleet["name"]:
+            given.add("name")
+        return Settings(
+            **plain, **paths, **fleet, origin=origin, sources=dict.fromkeys(given, origin)
+        )
     except ConfigError as error:
         raise ConfigError(f"{origin}: {error}") from None
 

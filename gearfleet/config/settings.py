@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from gearfleet.config.options import Value
 from gearfleet.config.rundir import default_run_dir
@@ -119,6 +119,7 @@ class Settings:
         root: the project's directory: imports start and programs run there.
         origin: what the settings were read from, for messages and headers.
         rendered_environment: variables that a worker needs to see the same settings.
+        sources: where each of these comes from, by its name; what is not there is a default.
     """
 
     apps: tuple[str, ...] = ()
@@ -150,6 +151,12 @@ class Settings:
     root: Path = field(default_factory=Path.cwd)
     origin: str = DEFAULTS_ORIGIN
     rendered_environment: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def changed(self, source: str, **values: Any) -> Settings:
+        """Return the settings with `values`, which come from `source`."""
+        sources = {**self.sources, **dict.fromkeys(values, source)}
+        return replace(self, **values, sources=sources)
 
     def layers_of(self, host: str | None) -> tuple[tuple[str, Layers], ...]:
         """Return the layers that hold on `host`, the weakest first, each with its key's path."""

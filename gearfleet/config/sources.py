@@ -129,24 +129,30 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
     What changed is kept in `rendered_environment`, because a worker that
     supervisord starts must see the same.
     """
-    changes: dict[str, Any] = {}
-    if apps := environ.get("GEARFLEET_APP"):
-        changes["apps"] = split_list(apps)
-    if servers := environ.get("GEARFLEET_SERVERS"):
-        changes["servers"] = check_servers(split_list(servers), "GEARFLEET_SERVERS")
-        changes["worker_servers"] = ()
-    if run_dir := environ.get("GEARFLEET_RUN_DIR"):
-        changes["run_dir"] = Path(run_dir).absolute()
-    if keys := environ.get("GEARFLEET_SIGNING_KEYS"):
-        changes["signing_keys"] = check_signing_keys(split_list(keys), "GEARFLEET_SIGNING_KEYS")
-    if release := environ.get("GEARFLEET_RELEASE"):
-        changes["release"] = release
-    if template_dir := environ.get("GEARFLEET_TEMPLATE_DIR"):
-        changes["template_dir"] = Path(template_dir)
+    for variable, read in _VARIABLES.items():
+        if value := environ.get(variable):
+            settings = settings.changed(f"environment {variable}", **read(value, variable))
     rendered = {name: environ[name] for name in RENDERED if environ.get(name)}
-    return replace(
-        settings, **changes, rendered_environment={**settings.rendered_environment, **rendered}
-    )
+    return replace(settings, rendered_environment={**settings.rendered_environment, **rendered})
+
+
+def _of_servers(value: str, source: str) -> dict[str, Any]:
+    return {"servers": check_servers(split_list(value), source), "worker_servers": ()}
+
+
+def _of_keys(value: str, source: str) -> dict[str, Any]:
+    return {"signing_keys": check_signing_keys(split_list(value), source)}
+
+
+#: What each variable changes.
+_VARIABLES: Mapping[str, Callable[[str, str], dict[str, Any]]] = {
+    "GEARFLEET_APP": lambda value, _: {"apps": split_list(value)},
+    "GEARFLEET_SERVERS": _of_servers,
+    "GEARFLEET_RUN_DIR": lambda value, _: {"run_dir": Path(value).absolute()},
+    "GEARFLEET_SIGNING_KEYS": _of_keys,
+    "GEARFLEET_RELEASE": lambda value, _: {"release": value},
+    "GEARFLEET_TEMPLATE_DIR": lambda value, _: {"template_dir": Path(value)},
+}
 
 
 def release_of(settings: Settings) -> str:

@@ -14,7 +14,7 @@ from gearfleet.fleet.findings import Finding, Severity
 from gearfleet.fleet.install import Changes, install
 from gearfleet.fleet.lint import lint
 from gearfleet.fleet.model import Fleet, Group, Program
-from gearfleet.fleet.plan import draft, plan
+from gearfleet.fleet.plan import draft, options_of, plan
 from gearfleet.fleet.render import refusal_line, render, render_one
 from gearfleet.fleet.validate import validate
 
@@ -29,6 +29,7 @@ __all__ = [
     "draft",
     "install",
     "lint",
+    "options_of",
     "plan",
     "refusal_line",
     "render",

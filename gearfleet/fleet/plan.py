@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gearfleet.errors import ConfigError
+from gearfleet.errors import ConfigError, UnknownName
 from gearfleet.fleet.grouping import groups_in, groups_of, refuse_unknown_members
 from gearfleet.fleet.layers import resolve
 from gearfleet.fleet.lint import lint
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gearfleet.config import Settings
+    from gearfleet.fleet.layers import Resolved
     from gearfleet.tasks import Registry
 
 
@@ -97,6 +98,21 @@ def draft(
         cpus=cpus or settings.cpus_of(host),
     )
     return _fleet(context, slots)
+
+
+def options_of(registry: Registry, settings: Settings, host: str | None, name: str) -> Resolved:
+    """Return the options of the program `name` on `host`, and where each comes from.
+
+    Raises:
+        UnknownName: no program is called so; the message lists those that are.
+    """
+    slots = slots_of(registry, settings, host)
+    resolved = [(slot, resolve(settings, host, slot)) for slot in slots]
+    for slot, options in resolved:
+        if name in (options.get("program"), slot.short, slot.address):
+            return options
+    names = [str(options.get("program") or slot.short) for slot, options in resolved]
+    raise UnknownName.of("program", name, names)
 
 
 def _slots_of_all_hosts(registry: Registry, settings: Settings) -> tuple[Slot, ...]:

@@ -57,6 +57,14 @@ ON_LOAD = "ZTASKD_ON_LOAD"
 #: Where Django Q keeps how many workers there are.
 Q_SETTINGS = ("Q_CLUSTER", "Q_WORKERS")
 
+#: Which of the originals' settings may give each key of ours.
+_ORIGINALS: Mapping[str, tuple[str, ...]] = {
+    **{key: (name,) for name, key in SAME.items()},
+    "servers": SERVERS,
+    "worker_servers": WORKER_SERVERS,
+    "prefix": NAMES,
+}
+
 #: All settings that `django_settings` reads.
 SETTINGS = frozenset(
     {"GEARFLEET", "BASE_DIR", ON_LOAD, *Q_SETTINGS, *SECRETS, *SERVERS, *SAME, *NAMES}
@@ -122,12 +130,17 @@ def read_django(
         raise ConfigError(f"{ORIGIN} must be a dict; it is {table!r}")
     root = Path(getattr(django, "BASE_DIR", None) or Path.cwd())
     lowered = _lower(table)
-    settings = read_settings(_with_originals(lowered, django), root=root, origin=ORIGIN)
+    merged = _with_originals(lowered, django)
+    settings = read_settings(merged, root=root, origin=ORIGIN)
+    if not settings.apps:
+        apps = tuple(app.name for app in installed)
+        settings = settings.changed("Django settings INSTALLED_APPS", apps=apps)
+    if "signing_keys" not in lowered and (secrets := _secrets(django)):
+        settings = settings.changed("Django settings SECRET_KEY", signing_keys=secrets)
     settings = replace(
         settings,
-        apps=settings.apps or tuple(app.name for app in installed),
-        signing_keys=settings.signing_keys if "signing_keys" in lowered else _secrets(django),
         hooks=_with_database(_with_on_load(settings.hooks, django)),
+        sources={**settings.sources, **_other_sources(merged, lowered, django)},
     )
     return with_environment(settings, environ)
 
@@ -162,6 +175,18 @@ def _with_originals(table: Any, django: object) -> dict[str, Any]:
     if (workers := _q_workers(django)) is not None:
         found["fleet"] = {"processes": workers}
     return {**found, **table, **_joined(found, table, "fleet")}
+
+
+def _other_sources(merged: Any, table: Any, django: object) -> dict[str, str]:
+    """Return which of the originals' settings gave a key that `table` does not have."""
+    found = {
+        key: next(name for name in names if getattr(django, name, None) is not None)
+        for key, names in _ORIGINALS.items()
+        if key in merged and key not in table
+    }
+    if "processes" in (merged.get("fleet") or ()) and "processes" not in (table.get("fleet") or ()):
+        found["fleet.processes"] = " or ".join(Q_SETTINGS)
+    return {key: f"Django settings {name}" for key, name in found.items()}
 
 
 def _joined(first: Mapping[str, Any], second: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -28,6 +28,12 @@ def add_verbs(verbs: Verbs) -> None:
         help="write one file per program and groups.conf there; without it print one file",
     )
     add_force(parser)
+    parser.add_argument(
+        "--exporter",
+        default="supervisord",
+        metavar="NAME",
+        help="for which process manager (default %(default)s); packages may bring others",
+    )
     add_what_to_render(parser)
     verbs.add("supervisor-conf", supervisor_conf)
 
@@ -63,9 +69,9 @@ def render(args: argparse.Namespace, output: Output) -> int:
     """Print the configuration, or write it to a directory and say what changed."""
     if args.output is None:
         return _print(args, output)
-    from gearfleet.fleet import install
+    from gearfleet.fleet import exporters
 
-    changes = install(files_of(args), args.output, force=args.force)
+    changes = exporters.write(args.exporter, files_of(args), args.output, force=args.force)
     _report(changes, args.output, output)
     return 0
 
@@ -77,17 +83,17 @@ def _print(args: argparse.Namespace, output: Output) -> int:
     would be a valid configuration without our programs: the next update
     would stop the whole fleet.
     """
-    from gearfleet.fleet import refusal_line, render_one, validate
+    from gearfleet.fleet import exporters
 
     if output.json:
         output.data(files_of(args))
         return 0
     try:
+        exporter = exporters.find(args.exporter)
         fleet, project = _fleet(args)
-        text = render_one(fleet, template_dir=_template_dir(args, project))
-        validate(fleet, {"gearfleet.conf": text})
+        text = exporter.document(fleet, template_dir=_template_dir(args, project))
     except BaseException as error:  # Ctrl-C and a mistake of ours empty a fleet as well
-        output.document(refusal_line(error) + "\n")
+        output.document(exporters.refusal(args.exporter, error))
         raise
     output.document(text)
     return 0
@@ -95,13 +101,11 @@ def _print(args: argparse.Namespace, output: Output) -> int:
 
 def files_of(args: argparse.Namespace) -> dict[str, str]:
     """Return the text of each file of the fleet, by name, as Supervisor has accepted it."""
-    from gearfleet.fleet import render as render_files
-    from gearfleet.fleet import validate
+    from gearfleet.fleet import exporters
 
+    exporter = exporters.find(getattr(args, "exporter", exporters.DEFAULT))
     fleet, project = _fleet(args)
-    files = render_files(fleet, template_dir=_template_dir(args, project))
-    validate(fleet, files)
-    return files
+    return exporter.files(fleet, template_dir=_template_dir(args, project))
 
 
 def _fleet(args: argparse.Namespace) -> tuple[Fleet, Project]:

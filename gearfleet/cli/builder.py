@@ -30,6 +30,7 @@ MODULES: Mapping[str, Mapping[str, str]] = {
         "doctor": "ask the code, the configuration, supervisord and the job servers what is wrong"
     },
     "config": {"config": "show the settings, and where each comes from; secrets are hidden"},
+    "apply": {"apply": "put the files in place and bring the running fleet to them, undisturbed"},
     "worker": {"worker": "run one worker until it is told to stop"},
     "exec": {"exec": "run another command with the variables of the env_files"},
     "submit": {"submit": "submit a job, and print its result"},

@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,10 +93,15 @@ class Installation:
             manifest.save(self._path, after)
 
     def settle(self) -> None:
-        """Forget the groups of earlier files: supervisord has been brought to these."""
+        """Forget the groups of earlier files: supervisord has been brought to these.
+
+        To be called when `target` is free again. Where somebody has written other files
+        there since, or does so now, those groups are theirs to forget.
+        """
         after = Manifest.of(_encoded(self.files), groups_in(self.files.values()))
-        if after != self._before or self.changes:
-            with _explained(self.target):
+        with suppress(GearfleetError), _alone(self.target), _explained(self.target):
+            found = manifest.load(self._path)
+            if found.files == after.files and found != after:
                 manifest.save(self._path, after)
 
 

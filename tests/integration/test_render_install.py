@@ -305,5 +305,7 @@ def test_installation__remembers_groups_until_supervisord_was_brought_to_the_fil
     assert set(examine(fewer, tmp_path).groups) == {"bar", "foo", "new", "nightly"}
     with installation(fewer, tmp_path) as ready:
         ready.commit()
-        ready.settle()
+        ready.settle()  # not while it is at it itself
+    assert set(examine(fewer, tmp_path).groups) == {"bar", "foo", "new", "nightly"}
+    ready.settle()
     assert examine(fewer, tmp_path).groups == ("foo",)

@@ -78,7 +78,7 @@ def parse(configuration: Configuration) -> Parsed:
     main = configuration.files[0].file if configuration.has_main else "."
     options.configfile, options.here = main, os.path.dirname(os.path.abspath(main))  # noqa: PTH100, PTH120
     try:
-        root = options.read_config(io.StringIO(_as_one(configuration)))
+        root = options.read_config(io.StringIO(as_one(configuration)))
     except Exception as error:  # ValueError mostly; odd text also raises configparser's own
         return Parsed(refusal=" ".join(str(error).split()))
     sections = {section.name: section for section in configuration.sections}
@@ -93,7 +93,8 @@ def parse(configuration: Configuration) -> Parsed:
     )
 
 
-def _as_one(configuration: Configuration) -> str:
+def as_one(configuration: Configuration) -> str:
+    """Return all files as the one text that means the same."""
     head = [] if configuration.has_main else ["[supervisord]"]
     return "\n".join([*head, *(_text(file) for file in configuration.files)]) + "\n"
 

@@ -1,0 +1,321 @@
+"""`gearfleet apply` on a live fleet: what did not change goes on, and no job is lost or cut short."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from gearfleet.gearman import GearmanClient
+from tests.support.crews import EXTENSION, require_debian
+from tests.support.processes import GEARFLEET, Process, clean_environment, run
+from tests.support.supervisord import Supervisord
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.job_servers import JobServer
+
+TASKS = """\
+import pathlib, time
+from gearfleet import task
+
+DIARY = pathlib.Path(__file__).parents[2] / "diary"
+
+@task(queue="{queue}")
+def {name}(number: int, seconds: float) -> None:
+    with DIARY.open("a") as diary:
+        diary.write(f"begin {{number}}\\n")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not DIARY.with_name("enough").exists():
+        time.sleep(0.01)
+    with DIARY.open("a") as diary:
+        diary.write(f"end {{number}}\\n")
+"""
+
+
+class Site:
+    """A project, its supervisord, and the gearmand that both use."""
+
+    def __init__(self, folder: Path, server: str, *, python: str, extension: bool = True) -> None:
+        self.folder = folder
+        self.server = server
+        self.package = f"mill{folder.name.replace('-', '_')}"
+        (folder / self.package / "gearman_workers").mkdir(parents=True)
+        for package in (folder / self.package, folder / self.package / "gearman_workers"):
+            (package / "__init__.py").touch()
+        self.module("worker_bar", "bar", "grind")
+        self.daemon = Supervisord(python=python, sections=EXTENSION if extension else "")
+        self.diary = folder / "diary"
+        self.diary.touch()
+
+    def __enter__(self) -> Self:
+        self.daemon.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.daemon.close()
+
+    def module(self, name: str, queue: str, task: str) -> Path:
+        path = self.folder / self.package / "gearman_workers" / f"{name}.py"
+        path.write_text(TASKS.format(queue=queue, name=task))
+        return path
+
+    def settings(self, processes: int = 2, more: str = "") -> None:
+        (self.folder / "gearfleet.toml").write_text(
+            f'apps = ["{self.package}"]\nservers = ["{self.server}"]\n'
+            f'run_dir = "{self.folder}/run"\n[fleet]\nstartsecs = 1\n'
+            f"[queues.bar]\nprocesses = {processes}\n{more}\n"
+        )
+
+    def words(self, *words: str) -> list[str | Path]:
+        places = ["-o", self.daemon.conf_d, "-c", self.daemon.config]
+        return [*GEARFLEET, "apply", *places, *words]
+
+    def apply(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return run(self.words(*words), cwd=self.folder, env=clean_environment())
+
+    def applied(self, *words: str) -> dict[str, Any]:
+        done = self.apply("--json", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    def pids(self) -> dict[str, int]:
+        return {name: info["pid"] for name, info in self.daemon.processes().items()}
+
+    def submit(self, number: int, seconds: float = 0.02, task: str = "worker_bar.grind") -> None:
+        with GearmanClient([self.server]) as client:
+            data = json.dumps({"args": [number, seconds]}).encode()
+            client.submit_job(f"{self.package}.{task}", data, background=True)
+
+    def enough(self) -> None:
+        """End the jobs that run now, and those that begin from now on."""
+        (self.folder / "enough").touch()
+
+    def lines(self) -> list[str]:
+        return self.diary.read_text().splitlines()
+
+    def assert_nothing_to_update(self) -> None:
+        before = self.pids()
+        assert self.daemon.ctl("reread").stdout == "No config updates to processes\n"
+        assert self.daemon.ctl("update").stdout == ""
+        assert self.pids() == before
+
+
+class Load:
+    """Submits jobs all the time; in the end each must have been run once, from begin to end."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._submit)
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        if kind is None:
+            wait_for(lambda: len(self._site.lines()) >= 2 * self.count, "all jobs to be done")
+            wanted = {f"{word} {n}": 1 for n in range(self.count) for word in ("begin", "end")}
+            assert Counter(self._site.lines()) == wanted
+
+    def _submit(self) -> None:
+        while not self._stop.wait(0.02):
+            self._site.submit(self.count)
+            self.count += 1
+
+
+@pytest.fixture(params=["venv", "debian"])
+def site(request: pytest.FixtureRequest, tmp_path: Path, gearmand: JobServer) -> Iterator[Site]:
+    """A site with two workers that run, on Supervisor 4.3 and on Debian's 4.2.5."""
+    python = sys.executable if request.param == "venv" else require_debian()
+    with Site(tmp_path, gearmand.address, python=python) as made:
+        made.settings()
+        made.applied()
+        made.daemon.wait_until_running("bar")
+        yield made
+
+
+@pytest.fixture
+def ours(tmp_path: Path, gearmand: JobServer) -> Iterator[Site]:
+    with Site(tmp_path, gearmand.address, python=sys.executable) as made:
+        made.settings()
+        made.applied()
+        made.daemon.wait_until_running("bar")
+        yield made
+
+
+def actions(told: dict[str, Any]) -> dict[str, str]:
+    return {row["process"]: row["action"] for row in told["processes"]}
+
+
+def test_apply__under_load_disturbs_no_process_and_no_job(site: Site) -> None:
+    with Load(site) as load:
+        wait_for(lambda: load.count > 5, "some load")
+        before = site.pids()
+        site.settings(4)
+        assert actions(site.applied()) == {"worker_bar_02": "add", "worker_bar_03": "add"}
+        four = site.pids()
+        assert {name: four[name] for name in before} == before
+        site.assert_nothing_to_update()
+
+        site.settings(4, 'environment = { MOTTO = "new" }')
+        told = site.applied("--max-unavailable", "2")
+        assert set(actions(told).values()) == {"replace"}
+        assert Counter(step["what"] for step in told["steps"]) == {"replaced": 4}
+        assert not set(site.pids().values()) & set(four.values())
+        site.assert_nothing_to_update()
+
+        now = site.pids()
+        site.module("worker_new", "new", "think")
+        site.settings(1, 'environment = { MOTTO = "new" }')
+        told = site.applied()
+        gone = {f"worker_bar_0{number}": "remove" for number in (1, 2, 3)}
+        assert actions(told) == {**gone, "worker_new_00": "add"}
+        assert site.pids().keys() == {"worker_bar_00", "worker_new_00"}
+        assert site.pids()["worker_bar_00"] == now["worker_bar_00"]
+        site.assert_nothing_to_update()
+
+        (site.folder / site.package / "gearman_workers/worker_new.py").unlink()
+        assert actions(site.applied()) == {"worker_new_00": "remove"}
+        assert site.pids() == {"worker_bar_00": now["worker_bar_00"]}
+        site.assert_nothing_to_update()
+        assert "1 stay as they are" in site.apply().stdout
+
+
+def test_apply__dry_run_names_processes_and_their_jobs_and_touches_nothing(ours: Site) -> None:
+    before, files = ours.pids(), sorted(ours.daemon.conf_d.iterdir())
+    ours.submit(1, seconds=60)
+    wait_for(lambda: ours.lines() == ["begin 1"], "the job to begin")
+    ours.settings(3, "umask = '027'")
+    done = ours.apply("--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert f"changed  {ours.daemon.conf_d / 'worker_bar.conf'}" in done.stdout
+    assert "bar:worker_bar_02: will be started\n" in done.stdout
+    assert f"will be replaced; now: {ours.package}.worker_bar.grind H:" in done.stdout
+    assert "1 to add, 2 to replace, 0 stay as they are" in done.stdout
+    assert (ours.pids(), sorted(ours.daemon.conf_d.iterdir())) == (before, files)
+    rows = json.loads(ours.apply("--dry-run", "--json").stdout)["processes"]
+    (job,) = [job for row in rows for job in row["jobs"]]
+    assert job["task"] == f"{ours.package}.worker_bar.grind"
+    ours.enough()
+
+
+def test_apply__that_is_killed_is_finished_by_supervisord(ours: Site) -> None:
+    for number in range(2):
+        ours.submit(number, seconds=60)
+    wait_for(lambda: len(ours.lines()) == 2, "both workers to be busy")
+    before = ours.pids()
+    ours.settings(2, "umask = '027'")
+    client = Process(ours.words("--max-unavailable=2"), log=ours.folder / "log", cwd=ours.folder)
+    wait_for(
+        lambda: "STOPPING" in {row["statename"] for row in ours.daemon.processes().values()},
+        "one of them to drain",
+    )
+    client.kill()
+    ours.enough()
+    wait_for(lambda: not set(ours.pids().values()) & {0, *before.values()}, "new processes")
+    ours.daemon.wait_until_running()
+    assert Counter(ours.lines()) == {f"{w} {n}": 1 for n in range(2) for w in ("begin", "end")}
+    told = ours.applied()
+    assert (told["processes"], told["kept"]) == ([], 2)
+    ours.assert_nothing_to_update()
+
+
+def test_apply__brings_supervisord_to_files_that_were_only_rendered(ours: Site) -> None:
+    """As after a crash between the two: the group that is gone is remembered."""
+    ours.module("worker_new", "new", "think")
+    ours.applied()
+    (ours.folder / ours.package / "gearman_workers/worker_new.py").unlink()
+    render = [*GEARFLEET, "render", "-o", ours.daemon.conf_d]
+    assert run(render, cwd=ours.folder, env=clean_environment()).returncode == 0
+    assert actions(ours.applied()) == {"worker_new_00": "remove"}
+    ours.assert_nothing_to_update()
+
+
+def test_apply__a_configuration_that_supervisord_would_refuse_is_not_put_in_place(
+    ours: Site,
+) -> None:
+    before = {path: path.read_text() for path in ours.daemon.conf_d.iterdir()}
+    other = ours.daemon.conf_d / "other.conf"
+    other.write_text("[program:other]\ncommand=x\nstartsecs=soon\n")
+    ours.settings(5)
+    refused = ours.apply()
+    assert refused.returncode == 1
+    assert "'soon' in section 'program:other'" in refused.stderr
+    other.write_text("[program:worker_bar]\ncommand=x\n")
+    refused = ours.apply()
+    assert refused.returncode == 78
+    assert "[program:worker_bar] stands in" in refused.stderr
+    assert "other.conf:1" in refused.stderr
+    other.unlink()
+    assert {path: path.read_text() for path in ours.daemon.conf_d.iterdir()} == before
+
+
+def test_apply__to_a_directory_that_is_not_included(ours: Site) -> None:
+    words = ["apply", "-o", ours.folder / "elsewhere", "-c", ours.daemon.config]
+    refused = run([*GEARFLEET, *words], cwd=ours.folder, env=clean_environment())
+    assert refused.returncode == 78
+    assert "does not include" in refused.stderr
+    assert not list((ours.folder / "elsewhere").iterdir())
+
+
+def test_apply__a_new_release_that_does_not_start_halts_and_the_next_one_mends_it(
+    ours: Site,
+) -> None:
+    before = ours.pids()
+    ours.settings(2, 'executable = ["/bin/false"]')
+    done = ours.apply()
+    assert done.returncode == 1
+    assert "bar: halted: bar:worker_bar_00: Exited too quickly" in done.stderr
+    assert "not replaced: worker_bar_01" in done.stderr
+    assert ours.pids()["worker_bar_01"] == before["worker_bar_01"]
+    ours.settings(2)
+    assert actions(ours.applied()) == {"worker_bar_00": "replace"}
+    ours.daemon.wait_until_running()
+    assert ours.pids()["worker_bar_01"] == before["worker_bar_01"]
+    ours.assert_nothing_to_update()
+
+
+def test_apply__without_the_extension_names_who_would_be_restarted(
+    tmp_path: Path, gearmand: JobServer
+) -> None:
+    with Site(tmp_path, gearmand.address, python=sys.executable, extension=False) as site:
+        site.settings()
+        done = site.apply()
+        assert done.returncode == 0, done.stderr  # nobody runs who could be disturbed
+        assert "gearfleet supervisor-conf" in done.stderr
+        site.daemon.wait_until_running("bar")
+        before, files = site.pids(), sorted(site.daemon.conf_d.iterdir())
+        site.settings(3)
+        refused = site.apply()
+        assert refused.returncode == 1
+        assert "nothing was changed" in refused.stderr
+        assert "bar:worker_bar_00, bar:worker_bar_01" in refused.stderr
+        assert (site.pids(), sorted(site.daemon.conf_d.iterdir())) == (before, files)
+        assert site.apply("--yes").returncode == 0
+        assert len(site.pids()) == 3
+        assert not set(site.pids().values()) & set(before.values())
+        site.assert_nothing_to_update()
+
+
+def test_apply__without_a_supervisord_changes_nothing(tmp_path: Path, gearmand: JobServer) -> None:
+    site = Site(tmp_path, gearmand.address, python=sys.executable)
+    site.settings()
+    done = site.apply()
+    assert done.returncode == 4
+    assert "No supervisord answers" in done.stderr
+    assert not list(site.daemon.conf_d.iterdir())
+    site.daemon.close()

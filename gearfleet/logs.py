@@ -88,11 +88,22 @@ class HumanFormatter(logging.Formatter):
         first, *more = _message(record).splitlines() or [""]
         for part in (_exception(record), _stack(record)):
             more += part.splitlines()
-        head = (
+        return "\n  ".join([self.head(record, first + _told_job(record)), *more])
+
+    def head(self, record: logging.LogRecord, message: str) -> str:
+        """Return the first line, which ends with `message`."""
+        return (
             f"{self.formatTime(record)} {record.levelname:<8} [{record.process}] "
-            f"{record.name}: {first}{_told_job(record)}"
+            f"{record.name}: {message}"
         )
-        return "\n  ".join([head, *more])
+
+
+class ZtaskFormatter(HumanFormatter):
+    """The same, with a first line as django-ztask has it: time - logger - level - message."""
+
+    def head(self, record: logging.LogRecord, message: str) -> str:
+        """Return the first line, which ends with `message`."""
+        return f"{self.formatTime(record)} - {record.name} - {record.levelname} - {message}"
 
 
 def _told_job(record: logging.LogRecord) -> str:

@@ -67,4 +67,6 @@ def log_options(args: argparse.Namespace, verbosity: int) -> LogOptions:
         format=args.log_format or "",
         verbosity=verbosity,
         program=program_of(args),
+        logger=getattr(args, "log_name", ""),
+        uses_stdout=getattr(args, "uses_stdout", False),
     )

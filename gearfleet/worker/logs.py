@@ -9,6 +9,7 @@ stderr or stdout, and leave the others, such as those that mail.
 
 from __future__ import annotations
 
+import copy
 import logging
 import logging.handlers
 import sys
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ConfigError
-from gearfleet.logs import HumanFormatter, JobFilter, JsonFormatter
+from gearfleet.logs import HumanFormatter, JobFilter, JsonFormatter, ZtaskFormatter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,9 +38,11 @@ class LogOptions:
     Attributes:
         level: the name of the least level.
         file: to log to, instead of stderr.
-        format: ``"human"`` or ``"json"``.
+        format: ``"human"``, ``"json"`` or ``"ztask"``.
         verbosity: with 1 also our own details, with 2 each frame.
         program: that the lines are of.
+        logger: under whose name our lines are logged, where it is not our own.
+        uses_stdout: whether lines go to stdout where they would go to stderr.
     """
 
     level: str = ""
@@ -47,6 +50,8 @@ class LogOptions:
     format: str = ""
     verbosity: int = 0
     program: str = ""
+    logger: str = ""
+    uses_stdout: bool = False
 
     @property
     def are_explicit(self) -> bool:
@@ -87,6 +92,10 @@ class Logs:
         self.handler = _handler(options)
         self.handler.addFilter(JobFilter())
         self.handler.setFormatter(_formatter(options))
+        #: The loggers that the project may have given a handler for our lines.
+        self._heard = [self._root, self._ours]
+        if options.logger:
+            self._heard.append(logging.getLogger(options.logger))
 
     def settle(self, release: str = "") -> None:
         """Log from now on, let the project's own logging have its way, and give it the job's fields.
@@ -95,7 +104,7 @@ class Logs:
         """
         if release and isinstance(self.handler.formatter, JsonFormatter):
             self.handler.formatter.constant["release"] = release
-        theirs = [*self._of_project(self._root), *self._of_project(self._ours)]
+        theirs = [handler for logger in self._heard for handler in self._of_project(logger)]
         if self._options.are_explicit:
             self._take_the_place_of_consoles()
             logging.captureWarnings(True)
@@ -105,6 +114,8 @@ class Logs:
             self._root.removeHandler(self.handler)
         self._set_levels(keep=bool(theirs))
         _revive()
+        if self._options.logger:
+            _log_as(self._ours, self._options.logger)
         for handler in _handlers():
             if not any(isinstance(each, JobFilter) for each in handler.filters):
                 handler.addFilter(JobFilter())
@@ -116,11 +127,11 @@ class Logs:
             for handler in logger.handlers
             if handler is not self.handler
             and handler.level <= logging.INFO
-            and not isinstance(handler, logging.NullHandler)
+            and not isinstance(handler, logging.NullHandler | _Renamed)
         ]
 
     def _take_the_place_of_consoles(self) -> None:
-        for logger in (self._root, self._ours):
+        for logger in self._heard:
             for handler in list(logger.handlers):
                 if handler is not self.handler and _is_console(handler):
                     logger.removeHandler(handler)
@@ -174,20 +185,39 @@ class LogFile(logging.handlers.WatchedFileHandler):
             sys.stderr.write(f"{self.format(record)}\n")
 
 
-class Stderr(logging.StreamHandler[Any]):
-    """Standard error, which a task may have closed: then there is nobody to tell."""
-
-    def __init__(self) -> None:
-        """Write to what is standard error now."""
-        super().__init__(sys.stderr)
+class Console(logging.StreamHandler[Any]):
+    """Standard error or output, which a task may have closed: then there is nobody to tell."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Lose the line."""
 
 
+class _Renamed(logging.Handler):
+    """Hands records to another logger, as if they were its own."""
+
+    def __init__(self, name: str) -> None:
+        """Hand them to the logger called `name`."""
+        super().__init__()
+        self._logger = logging.getLogger(name)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a copy over: others may still write the record."""
+        renamed = copy.copy(record)
+        renamed.name = self._logger.name
+        self._logger.handle(renamed)
+
+
+def _log_as(logger: logging.Logger, name: str) -> None:
+    """Have what `logger` and those below it log appear as that of the logger called `name`."""
+    logging.getLogger(name).disabled = False
+    logger.propagate = False
+    if not any(isinstance(handler, _Renamed) for handler in logger.handlers):
+        logger.addHandler(_Renamed(name))
+
+
 def _handler(options: LogOptions) -> logging.Handler:
     if not options.file:
-        return Stderr()
+        return Console(sys.stdout if options.uses_stdout else sys.stderr)
     try:
         return LogFile(options.file)
     except OSError as error:
@@ -198,9 +228,9 @@ def _handler(options: LogOptions) -> logging.Handler:
 
 
 def _formatter(options: LogOptions) -> logging.Formatter:
-    if options.format != "json":
-        return HumanFormatter()
-    return JsonFormatter({"program": options.program})
+    if options.format == "json":
+        return JsonFormatter({"program": options.program})
+    return ZtaskFormatter() if options.format == "ztask" else HumanFormatter()
 
 
 def _is_console(handler: logging.Handler) -> bool:

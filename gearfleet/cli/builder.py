@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: calls ``verbs.add(name, run)`` for each of them. What a verb needs is imported
 #: when it runs.
 MODULES: Mapping[str, Mapping[str, str]] = {
+    "init": {"init": "write a first settings file for the project in this directory"},
     "tasks": {"tasks": "list the tasks of the project"},
     "plan": {"plan": "show the fleet: groups, programs, processes, tasks"},
     "render": {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gearfleet.cli.output import Output
     from gearfleet.fleet import Finding, Fleet
     from gearfleet.fleet.checks.disk import Folder
+    from gearfleet.fleet.checks.texts import Configuration
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -96,11 +97,8 @@ def of_configuration(args: argparse.Namespace, made: Planned | None) -> Iterator
     """Yield what is wrong with a whole configuration, and with the place of the fleet in it."""
     from gearfleet.fleet.checks import ThisHost, check_configuration
     from gearfleet.fleet.checks.disk import review_clashes, review_inclusion
-    from gearfleet.fleet.checks.reading import read_main
 
-    if not os.path.isfile(args.configuration):  # noqa: PTH113 - Path.is_file raises where it may not look
-        raise UsageError(f"No supervisord configuration at {args.configuration}")
-    configuration = read_main(args.configuration, os.environ)
+    configuration = configuration_at(args.configuration)
     yield from check_configuration(configuration, ThisHost())
     if made is not None:
         yield from review_clashes(made.fleet, configuration)
@@ -108,6 +106,20 @@ def of_configuration(args: argparse.Namespace, made: Planned | None) -> Iterator
             yield from review_inclusion(
                 configuration, rendered(args, made), folder_at(args.output, made.fleet)
             )
+
+
+def configuration_at(path: Path) -> Configuration:
+    """Return the configuration whose main file is `path`.
+
+    Raises:
+        UsageError: there is no such file.
+        ConfigError: it cannot be read.
+    """
+    from gearfleet.fleet.checks.reading import read_main
+
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a closed folder
+        raise UsageError(f"No supervisord configuration at {path}")
+    return read_main(path, os.environ)
 
 
 def rendered(args: argparse.Namespace, made: Planned) -> dict[str, str]:

@@ -101,6 +101,12 @@ _TABLE = (
         "remove it, or give it the queue of a task",
     ),
     Code(
+        "GF113",
+        ERROR,
+        "the tasks do not import, so nobody knows what they are",
+        "mend the module; `gearfleet tasks` shows the whole traceback",
+    ),
+    Code(
         "GF201",
         ERROR,
         "Supervisor refuses the configuration: no `reread` or `update` works, and a restart of supervisord fails",
@@ -255,6 +261,12 @@ _TABLE = (
         ERROR,
         "the directory of a log file does not exist: Supervisor refuses its whole configuration",
         "create it, or correct the log file",
+    ),
+    Code(
+        "GF305",
+        ERROR,
+        "a file with variables does not exist: its processes end at their start",
+        "create it, or correct `env_files`",
     ),
     Code(
         "GF401",

@@ -10,44 +10,54 @@ from typing import TYPE_CHECKING
 from gearfleet.errors import ConfigError, SupervisorError, UsageError
 from gearfleet.monitor.plugin import ask_plugin
 from gearfleet.monitor.truths import Supervision
-from gearfleet.supervisor.control import Supervisor
 from gearfleet.worker.boards import read_boards
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from gearfleet.supervisor.control import Supervisor
 
 
-def look(main: Path | None, url: str | None, run_dir: Path, *, timeout: float) -> Supervision:
-    """Return what the supervisord of `main`, or at `url`, says within `timeout` seconds."""
+def look(
+    connect: Callable[[], Supervisor] | None,
+    run_dir: Path,
+    *,
+    reach: str = "",
+    main: Path | None = None,
+    timeout: float,
+) -> Supervision:
+    """Return what a supervisord says, and the workers that keep their boards in `run_dir`.
+
+    Args:
+        connect: returns the way to it, or raises why there is none; None if nobody knows it.
+        run_dir: of the project.
+        reach: the option by which commands reach it.
+        main: its main file, whose supervisorctl is asked for the plugin.
+        timeout: seconds that supervisorctl may take.
+    """
     workers = tuple(entry for entry in read_boards(run_dir) if entry.is_alive)
-    seen = replace(_asked(main, url, timeout), workers=workers)
+    seen = replace(_asked(connect), workers=workers, reach=reach)
     if main is None or not os.path.isfile(main):  # noqa: PTH113 - Path.is_file raises in a closed folder
         return seen
     return replace(seen, plugin=ask_plugin(main, _command_of(seen.pid), timeout=timeout))
 
 
-def _asked(main: Path | None, url: str | None, timeout: float) -> Supervision:
-    if main is None and url is None:
+def _asked(connect: Callable[[], Supervisor] | None) -> Supervision:
+    if connect is None:
         return Supervision(silence="nobody says where it listens")
-    reach = f"--url {url}" if url else f"-c {main}"
-    address = url or str(main)
+    address = ""
     try:
-        control = (
-            Supervisor.from_url(url, timeout=timeout)
-            if url
-            else Supervisor.from_config(str(main), timeout=timeout)
-        )
+        control = connect()
         address = control.address.url
         processes, pid = control.processes(), control.pid()
     except (SupervisorError, ConfigError, UsageError) as error:
-        return Supervision(address=address, silence=str(error), reach=reach)
+        return Supervision(address=address, silence=str(error))
     is_local = address.startswith("unix:")
     return Supervision(
         address=address,
         processes=processes,
         pid=pid if is_local else 0,
         descriptors=_descriptors(pid) if is_local else None,
-        reach=reach,
     )
 
 

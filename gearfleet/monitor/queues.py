@@ -67,7 +67,7 @@ def _remedy(snapshot: Snapshot, task: TaskTruth) -> str:
 
 def _foreign(snapshot: Snapshot, server: JobServer) -> Iterator[Finding]:
     ours = {name for task in snapshot.code.tasks for name in (task.function, task.later)}
-    for row in server.functions.values():
+    for row in server.functions.values() if ours else ():
         if row.function not in ours and row.waiting and not row.workers:
             yield finding(
                 "GF608",

@@ -55,11 +55,13 @@ def planned_processes(fleet: Fleet) -> dict[tuple[str, str], Program]:
 
 
 def processes_of(snapshot: Snapshot) -> dict[str, list[Process]]:
-    """Return supervisord's processes by program of the plan."""
+    """Return supervisord's processes by program of the plan; without a plan all of them."""
     programs = planned_processes(snapshot.fleet)
     found: dict[str, list[Process]] = defaultdict(list)
     for process in snapshot.supervision.processes:
-        if program := programs.get((process.group, process.name)):
+        if not programs:
+            found[process.program].append(process)
+        elif program := programs.get((process.group, process.name)):
             found[program.name].append(process)
     return found
 

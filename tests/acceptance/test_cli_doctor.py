@@ -144,6 +144,20 @@ def test_doctor__the_plugin_and_too_few_descriptors(clinic: Clinic) -> None:
     assert (code, found.keys()) == (2, {"GF213", "GF511"})
 
 
+def test_doctor__tells_the_rest_when_the_tasks_do_not_import(clinic: Clinic) -> None:
+    module = clinic.folder / "mill" / "gearman_workers" / "worker_foo.py"
+    clinic.daemon.ctl("stop", "bar:worker_bar_01")
+    try:
+        with clinic.changed(module, "from gearfleet", "import nowhere\nfrom gearfleet"):
+            code, found = clinic.found()
+    finally:
+        clinic.daemon.ctl("start", "bar:worker_bar_01")
+        clinic.wait_until_well()
+    assert (code, found.keys()) == (2, {"GF113", "GF505"})
+    assert (found["GF113"]["file"], found["GF113"]["line"]) == (str(module), 1)
+    assert "No module named 'nowhere'" in found["GF113"]["message"]
+
+
 def test_doctor__tells_the_rest_when_supervisord_is_away(clinic: Clinic, tmp_path: Path) -> None:
     code, data = clinic.doctor("--url", f"unix://{tmp_path}/s.sock")
     assert (code, [each["code"] for each in data["findings"]]) == (2, ["GF501"])

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FakeHost:
-    """Has these users, directories and programs, and no others."""
+    """Has these users, directories, files and programs, and no others."""
 
     users: tuple[str, ...] = ("shop",)
     directories: tuple[str, ...] = ("/srv", "/tmp", "/var/log")
+    files: tuple[str, ...] = ()
     programs: tuple[str, ...] = ("/bin/run", "run", "/bin/gearfleet")
 
     def has_user(self, name: str) -> bool:
@@ -18,6 +19,9 @@ class FakeHost:
 
     def is_directory(self, path: str) -> bool:
         return path in self.directories
+
+    def is_file(self, path: str) -> bool:
+        return path in self.files
 
     def program_problem(self, word: str) -> str:
         return "" if word in self.programs else "does not exist"

@@ -109,6 +109,19 @@ def test_fleet__asks_its_host() -> None:
     assert sorted(codes) == ["GF301", "GF302", "GF303", "GF304"]
 
 
+def test_fleet__asks_for_what_its_commands_run_and_read() -> None:
+    planned = fleet(
+        ONE,
+        fleet={"env_files": ["/srv/here.env", "/srv/lost.env"], "directory": "/srv"},
+        programs={"cron": {"command": ["/no/cron", "-f"]}},
+    )
+    host = FakeHost(programs=FLEET.programs[0].command[:1], files=("/srv/here.env",))
+    found = list(check_fleet(planned, render(planned), host))
+    assert {each.code for each in found} == {"GF301", "GF305"}
+    assert any("'/no/cron', which does not exist" in each.message for each in found)
+    assert all("here.env" not in each.message for each in found)
+
+
 def test_fleet__with_a_template_that_adds_a_key_or_changes_the_plan() -> None:
     host = FakeHost(directories=("/srv/shop",), programs=FLEET.programs[0].command[:1])
     assert list(check_fleet(FLEET, FILES, host)) == []

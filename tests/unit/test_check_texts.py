@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+import supervisor.options
 
 from gearfleet.fleet.checks.ini import read
+from gearfleet.fleet.checks.known import KEYS
 from gearfleet.fleet.checks.texts import Configuration, review_texts
 
 MAIN = "[supervisord]\n[include]\nfiles=*.conf\n"
@@ -96,3 +101,34 @@ def test_section__twice_names_both_places() -> None:
 def test_unknown__is_named_with_the_nearest(text: str, fix: str) -> None:
     (found,) = review_texts(Configuration(files=(read(text, "x"),)))
     assert found.fix == fix
+
+
+#: Where Debian has its supervisor, which is another version.
+DEBIAN = Path("/usr/lib/python3/dist-packages/supervisor/options.py")
+
+
+@pytest.mark.parametrize(
+    "source", [Path(supervisor.options.__file__), DEBIAN], ids=["own", "debian"]
+)
+def test_keys__are_those_that_supervisor_reads(source: Path) -> None:
+    if not source.exists():
+        pytest.skip("needs Debian's supervisor: apt-get install supervisor")
+    text = source.read_text()
+    read = set(re.findall(r"get\w*\((?:section, ?)?'(\w+)'", text)) - {
+        "include",
+        "expansions",
+        "PATH",
+    }
+    made = {f"{stream}_{what}" for stream in ("stdout", "stderr") for what in LOGS}
+    assert frozenset().union(*KEYS.values()) == read | made | {"files"}
+
+
+#: Keys whose names Supervisor puts together.
+LOGS = (
+    "logfile",
+    "logfile_backups",
+    "logfile_maxbytes",
+    "syslog",
+    "events_enabled",
+    "capture_maxbytes",
+)

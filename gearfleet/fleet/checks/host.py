@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from gearfleet.config.env_files import VARIABLE as ENV_FILES
 from gearfleet.fleet.findings import Finding, finding
 from gearfleet.fleet.quoting import LOG_WORDS, expand
 
@@ -37,6 +38,9 @@ class Host(Protocol):
     def is_directory(self, path: str) -> bool:
         """Tell whether there is a directory."""
 
+    def is_file(self, path: str) -> bool:
+        """Tell whether there is a file."""
+
     def program_problem(self, word: str) -> str:
         """Return why the first word of a command cannot be run; empty when it can."""
 
@@ -52,6 +56,9 @@ class ThisHost:
 
     def is_directory(self, path: str) -> bool:
         return _is_directory(path)
+
+    def is_file(self, path: str) -> bool:
+        return os.path.isfile(path)  # noqa: PTH113 - as below
 
     def program_problem(self, word: str) -> str:
         return _program_problem(word, self.path)
@@ -107,6 +114,7 @@ def review_host(fleet: Fleet, host: Host) -> Iterator[Finding]:
     for program in fleet.programs:
         yield from _binary(program, host)
         yield from _directory(program, host)
+        yield from _env_files(program, host)
 
 
 _CREATE = "Create it, or render on the host where the workers run"
@@ -142,11 +150,24 @@ def _folders(value: str, group: str, program: Program) -> set[str]:
 
 
 def _binary(program: Program, host: Host) -> Iterator[Finding]:
-    if problem := host.program_problem(program.command[0]):
-        fix = "Install it, or set 'executable'; render where the workers run"
-        yield _missing(
-            program, "GF301", "executable", f"is '{program.command[0]}', which {problem}", fix
-        )
+    for word in _programs_of(program.command):
+        if problem := host.program_problem(word):
+            option = "executable" if word == program.command[0] else "command"
+            fix = "Install it, or correct the setting; render where the workers run"
+            yield _missing(program, "GF301", option, f"is '{word}', which {problem}", fix)
+
+
+def _programs_of(command: tuple[str, ...]) -> Iterator[str]:
+    """Yield what a command runs: itself, and what ``gearfleet exec --`` runs in its place."""
+    yield command[0]
+    if "exec" in command[:4] and "--" in command[:5]:
+        yield from command[command.index("--") + 1 :][:1]
+
+
+def _env_files(program: Program, host: Host) -> Iterator[Finding]:
+    for path in program.environment.get(ENV_FILES, "").split(os.pathsep):
+        if path and not host.is_file(path):
+            yield _missing(program, "GF305", "env_files", f"names {path}, which does not exist")
 
 
 def _directory(program: Program, host: Host) -> Iterator[Finding]:

@@ -49,13 +49,18 @@ def add_what_to_render(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose templates and host."""
     from gearfleet.cli.fleets import add_host
 
+    add_template_dir(parser)
+    add_host(parser)
+
+
+def add_template_dir(parser: argparse.ArgumentParser) -> None:
+    """Add ``--template-dir``."""
     parser.add_argument(
         "--template-dir",
         type=directory,
         metavar="DIR",
         help="templates here are used before the built-in ones [GEARFLEET_TEMPLATE_DIR]",
     )
-    add_host(parser)
 
 
 def directory(text: str) -> Path:

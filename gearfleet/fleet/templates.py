@@ -38,6 +38,34 @@ _PACKAGE = "gearfleet.templates"
 _CHECKOUT = Path(__file__).resolve().parents[2] / "templates"
 
 
+#: The built-in templates, and what each makes.
+BUILTIN: Mapping[str, str] = {
+    "header.conf.j2": "the comment under the first line of each file",
+    "program.conf.j2": "one [program:x]",
+    "group.conf.j2": "one [group:x]",
+    "quoting.conf.j2": "nothing by itself: macros for templates of yours",
+}
+
+
+def source_of(name: str) -> str:
+    """Return the text of a built-in template."""
+    return (template_root() / name).read_text(encoding="utf-8")
+
+
+def blocks_of(name: str) -> tuple[str, ...]:
+    """Return the blocks of a built-in template, in order."""
+    return tuple(environment().get_template(f"builtin/{name}").blocks)
+
+
+def extension_of(name: str) -> str:
+    """Return a template that changes nothing yet: each block of the built-in one, as it is."""
+    blocks = (
+        f"{{% block {block} %}}\n{{{{ super() }}}}\n{{%- endblock %}}\n"
+        for block in blocks_of(name)
+    )
+    return f'{{% extends "builtin/{name}" %}}\n' + "".join(blocks)
+
+
 def template_root() -> Traversable:
     """Return the folder of the built-in templates."""
     return files(_PACKAGE) if find_spec(_PACKAGE) else _CHECKOUT

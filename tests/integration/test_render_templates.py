@@ -155,3 +155,24 @@ def test_plan__a_line_before_the_first_section(tmp_path: Path) -> None:
 def test_builtin_templates__are_found() -> None:
     names = {entry.name for entry in template_root().iterdir()}
     assert {"header.conf.j2", "program.conf.j2", "group.conf.j2"} <= names
+
+
+def test_macros__quote_and_put_together(tmp_path: Path) -> None:
+    template = (
+        '{% from "builtin/quoting.conf.j2" import command, environment, option %}'
+        "[program:{{ program.name }}]\n"
+        "{{ command(program.command) }}\n{{ environment(program.environment) }}\n"
+        "{% for name, text in lines if name not in ('command', 'environment') %}"
+        "{{ option(name, text) }}\n{% endfor %}"
+    )
+    assert sorted(program_text(tmp_path, template).splitlines()[2:]) == sorted(
+        line for line in render(PLANNED)["worker_foo.conf"].splitlines()[2:] if line[:1] != ";"
+    )
+
+
+def test_macros__of_a_value_that_cannot_be_written(tmp_path: Path) -> None:
+    template = (
+        '{% from "builtin/quoting.conf.j2" import environment %}{{ environment({"A": "a ;"}) }}'
+    )
+    with pytest.raises(TemplateError, match=r"quoting.conf.j2:\d+: holds white space followed"):
+        program_text(tmp_path, template)

@@ -161,20 +161,22 @@ def stopped(reason: str, killed: int, code: int) -> None:
     )
 
 
-def state(slots: Slots, workers: Collection[Worker], now: float) -> None:
-    """Say who has each slot, and who ends beside them."""
+def state(slots: Slots, workers: Collection[Worker], now: float, deaths: int) -> None:
+    """Say who has each slot, who ends beside them, and how many have died by themselves."""
     holders = [slot.worker for slot in slots]
     shown = ", ".join(f"slot {slot.number}: {_shown(slot.worker, now)}" for slot in slots)
     beside = [worker for worker in workers if worker not in holders]
     _say(
         logging.INFO,
         "pool_state",
-        "Pool of %d: %s%s",
+        "Pool of %d%s: %s%s",
         slots.size,
+        f" (deaths: {deaths})" if deaths else "",
         shown,
         "".join(f"; besides {_shown(worker, now)}" for worker in beside),
         slots=[slot.worker.pid if slot.worker else None for slot in slots],
         besides=[worker.pid for worker in beside],
+        deaths=deaths,
     )
 
 

@@ -21,7 +21,7 @@ import time
 from math import inf
 from typing import TYPE_CHECKING
 
-from gearfleet.errors import EXIT_FAILED
+from gearfleet.errors import EXIT_FAILED, EXIT_RECYCLED
 from gearfleet.worker.pool import linux, news
 from gearfleet.worker.pool.ear import Ear
 from gearfleet.worker.pool.nurseries import Nurseries, own_command
@@ -77,6 +77,8 @@ class Pool:
         self._reason = ""
         self._code = 0
         self._killed = 0
+        #: Of workers that nobody had told to end, and that were not to be renewed.
+        self._deaths = 0
         self._is_quiet = False
         self._is_settled = False
 
@@ -171,7 +173,7 @@ class Pool:
         self._hand_on(_QUIET if is_quiet else _RESUME)
 
     def _handle_tell(self) -> None:
-        news.state(self._slots, self._workers.values(), self._clock())
+        news.state(self._slots, self._workers.values(), self._clock(), self._deaths)
         self._hand_on(_TELL)
 
     def _hand_on(self, number: signal.Signals) -> None:
@@ -243,6 +245,7 @@ class Pool:
     def _handle_worker_death(self, worker: Worker, death: Death) -> None:
         now = self._clock()
         delay = None
+        self._deaths += not worker.stops and death.code != EXIT_RECYCLED
         if not self._stops:
             delay = self._slots[worker.slot].lose(worker, death.code, now)
         news.death(worker, death, now - worker.born_at, delay)

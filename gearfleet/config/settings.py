@@ -102,8 +102,9 @@ class Settings:
         retries: how often a failed background job is tried again, where its task does not say.
         retry_after: seconds between its attempts, where its task does not say.
         results: where results are kept: ``sqlite`` (a file in the run directory),
-            ``sqlite:///path``, ``memory``, ``none``, or the dotted path of a function that
-            is called with the settings and returns a store.
+            ``sqlite:///path``, ``django`` or ``django:alias`` (a database of the Django
+            project), ``memory``, ``none``, or the dotted path of a function that is called
+            with the settings and returns a store.
         save_limit: how many successes are kept; 0 for all, -1 for none.
         failure_limit: how many failures are kept; 0 for all.
         save_limit_per: ``group``, ``name`` or ``function``: each has the limit for itself.

@@ -217,8 +217,10 @@ def results(value: object) -> str:
     shown = text(value)
     is_known = shown in ("sqlite", "memory", "none")
     is_path = len(shown.removeprefix("sqlite:///")) > 0 and shown.startswith("sqlite:///")
-    if not (is_known or is_path or re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", shown)):
-        raise BadValue('"sqlite", "sqlite:///path", "memory", "none" or a dotted path')
+    is_django = re.fullmatch(r"django(:.+)?", shown)
+    is_dotted = re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", shown)
+    if not (is_known or is_path or is_django or is_dotted):
+        raise BadValue('"sqlite", "sqlite:///path", "django", "memory", "none" or a dotted path')
     return shown
 
 

@@ -113,7 +113,7 @@ def open_store(settings: Settings) -> ResultStore | None:
 
 def _make(settings: Settings, retention: Retention) -> ResultStore:
     named = settings.results
-    if settings.always_eager and named == "sqlite":
+    if settings.always_eager and named in ("sqlite", "django"):
         named = "memory"  # nobody but this process runs a job
     if named == "memory":
         from gearfleet.results.memory import MemoryStore
@@ -123,6 +123,8 @@ def _make(settings: Settings, retention: Retention) -> ResultStore:
         from gearfleet.results.sqlite import SQLiteStore
 
         return SQLiteStore(_path(settings), retention)
+    if named == "django" or named.startswith("django:"):
+        return _of_django(named.removeprefix("django").removeprefix(":"), retention)
     return _by_path(named, settings)
 
 
@@ -133,6 +135,20 @@ def _path(settings: Settings) -> Path:
     return settings.root / settings.results.removeprefix("sqlite:///")
 
 
+def _of_django(alias: str, retention: Retention) -> ResultStore:
+    """Return the store in a database of Django, which is imported only for this."""
+    try:
+        module = import_module("gearfleet.contrib.django.results")
+    except Exception as error:
+        raise ConfigError(
+            "Setting 'results': \"django\" needs a Django project that is set up and has "
+            "'gearfleet.contrib.django' in its INSTALLED_APPS; in other projects write \"sqlite\" "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    store: ResultStore = module.DjangoStore(retention, alias=alias)
+    return store
+
+
 def _by_path(named: str, settings: Settings) -> ResultStore:
     """Call what a dotted path names with the settings."""
     module, _, name = named.rpartition(".")
@@ -141,10 +157,16 @@ def _by_path(named: str, settings: Settings) -> ResultStore:
     except Exception as error:
         raise ConfigError(
             f"Setting 'results': '{named}' cannot be used: {type(error).__name__}: {error}; "
-            'write "sqlite", "sqlite:///path", "memory", "none" or the dotted path of a function '
-            "that returns a store"
+            'write "sqlite", "sqlite:///path", "django", "memory", "none" or the dotted path of a '
+            "function that returns a store"
         ) from error
     return store
+
+
+def close_stores() -> None:
+    """Close the stores of this process; each opens again when it is used."""
+    for store in list(_stores.values()):
+        store.close()
 
 
 def unseal(sealed: Sequence[Sealed]) -> list[TaskRecord]:

@@ -18,6 +18,7 @@ class GearfleetConfig(AppConfig):
     name = "gearfleet.contrib.django"
     label = "gearfleet"
     verbose_name = "gearfleet"
+    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         """Read the settings when they are first needed, and again when a test changes them."""

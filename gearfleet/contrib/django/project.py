@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from gearfleet.config import read_settings, values, with_environment
 from gearfleet.config.options import checked
 from gearfleet.errors import ConfigError, WorkerModuleImportError
+from gearfleet.results.store import close_stores
 from gearfleet.tasks import App, apps_of
 from gearfleet.tasks.naming import function_name
 
@@ -106,6 +107,9 @@ def before_fork() -> None:
 
     for connection in connections.all():
         import_module(f"{connection.settings_dict['ENGINE']}.base")
+    if django_settings().results.startswith("django"):
+        import_module("gearfleet.contrib.django.results")
+    close_stores()
     connections.close_all()
     caches.close_all()
 

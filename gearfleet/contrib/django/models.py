@@ -1,0 +1,148 @@
+"""What became of jobs, in the database: the tables behind the setting ``results = "django"``.
+
+Workers write them through `gearfleet.contrib.django.results.DjangoStore`. To look at
+them there are `gearfleet.result` and its kin, and queries:
+
+    Failure.objects.filter(task="shop.resize").order_by("-seq")[:10]
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from django.db import models
+
+from gearfleet.results import Sealed
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gearfleet.results import TaskRecord
+
+#: Characters of what is looked up by; MySQL indexes no more.
+MAX_LENGTH = 255
+
+STATES = ("success", "failure", "expired", "retry")
+
+
+class Record(models.Model):
+    """A job that has ended; one table holds them all, because a failed attempt becomes a success.
+
+    The fields are those of `gearfleet.results.TaskRecord`, as texts and numbers.
+
+    Attributes:
+        seq: counts records as they are written; the newest has the highest.
+        job: id of the job.
+        limited_as: as what it counts where so many are kept: ``success``, ``failure``, or
+            nothing if it is kept for a time, whatever the limits.
+        stopped_at: `stopped` once more, as a moment that Django's filters know.
+        arguments: JSON of the positional and the named ones, in the envelope's form.
+        result: JSON of what the task returned, likewise.
+        failure: JSON of why the job failed; empty for a success.
+    """
+
+    seq: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    job: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH)
+    name: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH)
+    task: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH)
+    state: models.CharField[str, str] = models.CharField(
+        max_length=8, choices=[(state, state) for state in STATES]
+    )
+    limited_as: models.CharField[str, str] = models.CharField(
+        max_length=8, blank=True, editable=False
+    )
+    function: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH, blank=True)
+    queue: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH, blank=True)
+    group: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH, blank=True)
+    hook: models.TextField[str, str] = models.TextField(blank=True)
+    enqueued_at: models.FloatField[float, float] = models.FloatField(default=0.0)
+    started: models.FloatField[float, float] = models.FloatField(default=0.0)
+    stopped: models.FloatField[float, float] = models.FloatField(default=0.0)
+    stopped_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(editable=False)
+    attempt: models.PositiveIntegerField[int, int] = models.PositiveIntegerField(default=1)
+    server: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH, blank=True)
+    handle: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH, blank=True)
+    keep_until: models.FloatField[float, float] = models.FloatField(default=0.0)
+    arguments: models.TextField[str, str] = models.TextField()
+    result: models.TextField[str, str] = models.TextField()
+    failure: models.TextField[str, str] = models.TextField(blank=True)
+
+    objects: ClassVar[models.Manager[Record]] = models.Manager()
+
+    class Meta:
+        # Not ``unique=True``, which in PostgreSQL is two indexes to keep.
+        constraints = [models.UniqueConstraint(fields=["job"], name="gearfleet_record_job")]
+        indexes = [
+            # What goes when there are too many is found without a look at what stays.
+            models.Index(fields=["limited_as", "seq"], name="gearfleet_record_limited"),
+            models.Index(fields=["group", "seq"], name="gearfleet_record_group"),
+            models.Index(fields=["name", "seq"], name="gearfleet_record_name"),
+            models.Index(fields=["function", "seq"], name="gearfleet_record_function"),
+            models.Index(fields=["keep_until"], name="gearfleet_record_until"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.name}: {self.state}"
+
+    def sealed(self) -> Sealed:
+        """Return it as every store keeps it."""
+        told = {name: getattr(self, name) for name in Sealed._fields if name != "id"}
+        texts = {name: told[name].encode() for name in ("arguments", "result", "failure")}
+        return Sealed(id=self.job, **(told | texts))
+
+    def record(self) -> TaskRecord:
+        """Return it with its values, as `gearfleet.fetch` does."""
+        return self.sealed().record()
+
+
+class _Successes(models.Manager[Record]):
+    def get_queryset(self) -> models.QuerySet[Record]:
+        return super().get_queryset().filter(state="success")
+
+
+class _Failures(models.Manager[Record]):
+    def get_queryset(self) -> models.QuerySet[Record]:
+        return super().get_queryset().filter(state__in=("failure", "expired"))
+
+
+class Success(Record):
+    """A job whose task has returned."""
+
+    objects = _Successes()
+
+    class Meta:
+        proxy = True
+        verbose_name_plural = "successes"
+
+
+class Failure(Record):
+    """A job that failed for good, or was dropped because it began too late."""
+
+    objects = _Failures()
+
+    class Meta:
+        proxy = True
+
+
+class Part(models.Model):
+    """The record of one of the jobs whose results become one list, until that is made.
+
+    Attributes:
+        whole: id of the record that the list is kept under.
+        place: of this part in the list, from 0.
+        sealed: JSON of the part's record.
+    """
+
+    whole: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH)
+    place: models.PositiveIntegerField[int, int] = models.PositiveIntegerField()
+    sealed: models.TextField[str, str] = models.TextField()
+
+    objects: ClassVar[models.Manager[Part]] = models.Manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["whole", "place"], name="gearfleet_part_place")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.whole} {self.place}"

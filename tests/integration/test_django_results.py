@@ -1,0 +1,223 @@
+"""The result store in a database of Django: in SQLite and in PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gearfleet.config import Settings
+from gearfleet.errors import ConfigError, ResultStoreUnavailable
+from gearfleet.results import Retention, open_store, seal
+from tests.support import django_databases
+from tests.support.django_databases import EMPTY, POSTGRESQL, SQLITE
+from tests.support.processes import clean_environment, run
+from tests.support.store_contract import StoreContract, failure, success
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gearfleet.contrib.django.results import DjangoStore
+    from gearfleet.results import ResultStore
+    from tests.support.postgresql import PostgreSQL
+
+pytestmark = pytest.mark.xdist_group("postgresql")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    server = django_databases.set_up().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def alias(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each of the two databases in turn, without rows."""
+    django_databases.set_up()
+    if request.param == POSTGRESQL:
+        request.getfixturevalue("server")
+    django_databases.migrate(request.param)
+    yield request.param
+    django_databases.empty(request.param)
+
+
+@pytest.fixture
+def make(alias: str) -> Iterator[Callable[..., DjangoStore]]:
+    from gearfleet.contrib.django.results import DjangoStore
+
+    made: list[DjangoStore] = []
+
+    def make_one(clock: Callable[[], float] = lambda: 1000.0, **limits: Any) -> DjangoStore:
+        made.append(DjangoStore(Retention(**limits), alias=alias, clock=clock))
+        return made[-1]
+
+    yield make_one
+    for store in made:
+        store.close()
+
+
+class TestStore(StoreContract):
+    """Of the store in each database."""
+
+
+@pytest.fixture
+def store(make: Callable[..., ResultStore]) -> ResultStore:
+    return make()
+
+
+def test_a_transaction_of_the_caller__is_not_the_stores(store: ResultStore, alias: str) -> None:
+    from django.db import connections, transaction
+
+    with transaction.atomic(alias):
+        store.save([failure("a")])
+        transaction.set_rollback(True, alias)
+    assert store.get("a") == failure("a", name=store.failures()[0].name)
+    connections[alias].close()
+
+
+def test_where_an_event_loop_runs(store: ResultStore) -> None:
+    async def task() -> None:
+        store.save([success("a", result=1)])
+        assert store.get("a") is not None
+
+    asyncio.run(task())
+
+
+def test_on_both_sides_of_a_fork(store: ResultStore) -> None:
+    store.save([success("before", group="g")])
+    if not (child := os.fork()):
+        try:
+            store.save([success("child", group="g")])
+            store.close()
+        finally:
+            os._exit(0 if store.get("child") else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    store.save([success("parent", group="g")])
+    assert store.count_group("g") == 3
+
+
+def test_written_by_many_at_once__exactly_so_many_are_kept(
+    make: Callable[..., ResultStore],
+) -> None:
+    def write(number: int) -> None:
+        store = make(save_limit=7, save_limit_per="group")
+        for batch in range(5):
+            store.save([success(f"{number}.{batch}.{each}", group="g") for each in range(20)])
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert make().count_group("g") == 7
+
+
+def test_written_by_many_at_once__the_last_attempt_of_one_job_stands(
+    make: Callable[..., ResultStore],
+) -> None:
+    def write(attempt: int) -> None:
+        store = make()
+        for number in range(10):
+            store.save([failure(f"{number}", attempt=attempt, state="retry")])
+
+    threads = [threading.Thread(target=write, args=(attempt,)) for attempt in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = [make().get(f"{number}") for number in range(10)]
+    assert [each and each.attempt for each in found] == [3] * 10
+
+
+def test_texts_that_no_database_takes(store: ResultStore) -> None:
+    long = "g" * 300
+    odd = success("a\0b", group=long, hook="h\0", name="\ud800 ü", queue="\0", result="\0\ud800")
+    store.save([odd, success("c", group=long + "x", enqueued_at=float("inf"))])
+    found = store.get("a\0b")
+    assert found is not None
+    assert found == store.get("\ud800 ü")
+    assert [each.id for each in store.group(long)] == [found.id]
+    assert store.delete(["a\0b"]) == 1
+
+
+@pytest.mark.parametrize("alias", [SQLITE], indirect=True)
+@pytest.mark.parametrize("per", ["", "group", "name", "function"])
+def test_no_statement_of_a_batch_reads_the_whole_table(make: Callable[..., Any], per: Any) -> None:
+    from django.db import connections
+    from django.test.utils import CaptureQueriesContext
+
+    # PostgreSQL reads a table as small as a test's.
+    store, connection = make(save_limit=3, save_limit_per=per), connections[SQLITE]
+    with CaptureQueriesContext(connection) as told:
+        for number in range(3):
+            store._save([seal(success(f"{number}.{each}")) for each in range(5)])
+            store._save([seal(success(f"{number}.2", attempt=2)), seal(failure(f"f{number}"))])
+    read = [each["sql"] for each in told if each["sql"].startswith(("SELECT", "DELETE"))]
+    assert len(read) > 10
+    with connection.cursor() as cursor:
+        plans = [cursor.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall() for sql in read]
+    assert "SCAN" not in str(plans)
+
+
+@pytest.mark.parametrize("alias", [POSTGRESQL], indirect=True)
+def test_the_server_restarts(server: PostgreSQL, make: Callable[..., ResultStore]) -> None:
+    store = make()
+    store.save([success("a", group="g")])
+    server.stop()
+    with pytest.raises(ResultStoreUnavailable, match="Django's database"):
+        store.save([success("b", group="g")])
+    server.start()
+    store.save([success("c", group="g")])
+    server.stop()
+    server.start()
+    assert store.count_group("g") == 2  # over a connection that it had before
+
+
+def test_without_tables() -> None:
+    from gearfleet.contrib.django.results import DjangoStore
+
+    django_databases.set_up()
+    store = DjangoStore(alias=EMPTY)
+    for use in (store.failures, lambda: store.save([success("a")])):
+        with pytest.raises(
+            ResultStoreUnavailable,
+            match=r'run "manage.py migrate gearfleet --database empty", 0001_results',
+        ):
+            use()
+    store.close()
+
+
+def test_open_store() -> None:
+    django_databases.set_up()
+    from gearfleet.contrib.django.results import DjangoStore
+    from gearfleet.results import MemoryStore
+
+    for named, alias in (("django", SQLITE), (f"django:{EMPTY}", EMPTY)):
+        store = open_store(Settings(results=named, save_limit=7))
+        assert isinstance(store, DjangoStore)
+        assert (store.alias, store.retention.save_limit) == (alias, 7)
+    assert isinstance(open_store(Settings(results="django", always_eager=True)), MemoryStore)
+    with pytest.raises(ConfigError, match=r"'nowhere' is no database .*known: default, empty"):
+        open_store(Settings(results="django:nowhere"))
+
+
+def test_open_store__in_a_plain_project() -> None:
+    script = (
+        "import sys; from gearfleet.results import open_store; from gearfleet.config import Settings\n"
+        "assert 'django' not in sys.modules\n"
+        "open_store(Settings(results='django'))"
+    )
+    done = run([sys.executable, "-c", script], env=clean_environment())
+    assert '"django" needs a Django project that is set up and has \'gearfl' in done.stderr
+
+
+def test_the_migrations_are_those_of_the_models() -> None:
+    from django.core.management import call_command
+
+    django_databases.set_up()
+    call_command("makemigrations", "gearfleet", check=True, dry_run=True, verbosity=0)

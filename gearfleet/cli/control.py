@@ -1,27 +1,31 @@
-"""``gearfleet restart|status|stop|start GROUP``: what supervisorctl's plugin does, without it."""
+"""``gearfleet restart|status|stop|start|... GROUP``: what supervisorctl's plugin does."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from gearfleet.cli.hosts import Outcome, add_address, on_each
+from gearfleet.cli.hosts import Outcome, add_address, hosts_named, on_each
+from gearfleet.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from gearfleet.cli.builder import Verbs
     from gearfleet.cli.hosts import Place
     from gearfleet.cli.output import Output
     from gearfleet.supervisor.door import Voice
-    from gearfleet.supervisor.events import SwitchResult
+    from gearfleet.supervisor.events import QuietResult, SwitchResult
 
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verbs that talk to a running supervisord."""
     from gearfleet.supervisor.door import DESCRIPTIONS
 
-    for name, run in (("restart", restart), ("status", status), ("stop", stop), ("start", start)):
+    for run in (restart, status, stop, start, tail, quiet, resume):
+        name = run.__name__
         parser = verbs.add(name, run)
         parser.description = DESCRIPTIONS[name].text
         DESCRIPTIONS[name].add_arguments(parser)
@@ -83,6 +87,56 @@ def status(args: argparse.Namespace, output: Output) -> int:
         )
 
     return on_each(args, output, at, goes_on=True)
+
+
+def quiet(args: argparse.Namespace, output: Output) -> int:
+    """Have workers take no job any more."""
+    from gearfleet.supervisor import door
+
+    return _tell(args, output, door.quiet)
+
+
+def resume(args: argparse.Namespace, output: Output) -> int:
+    """Have workers take jobs again."""
+    from gearfleet.supervisor import door
+
+    return _tell(args, output, door.resume)
+
+
+def _tell(args: argparse.Namespace, output: Output, tell: Callable[..., QuietResult]) -> int:
+    from gearfleet.supervisor import report
+
+    def at(place: Place) -> Outcome:
+        result = tell(place.control, args, voice_of(output), around=place.around())
+        summary = report.quiet_summary(result)
+        return Outcome(is_ok=result.ok, summary=summary, data=asdict(result))
+
+    return on_each(args, output, at)
+
+
+def tail(args: argparse.Namespace, output: Output) -> int:
+    """Show the logs of processes; with ``--json`` as one object for each line."""
+    from gearfleet.supervisor import door
+
+    if args.follow and args.host and len(hosts_named(args)) > 1:
+        raise UsageError("--follow is for one host at a time: give its name with --host")
+
+    def at(place: Place) -> Outcome:
+        lines: list[dict[str, str]] = []
+        if not output.json:
+            is_ok = door.print_tail(place.control, args, voice_of(output))
+            return Outcome(is_ok=is_ok, summary="", data=lines)
+        for line in door.follow(place.control, args, voice_of(output)):
+            if args.follow:
+                output.line(json.dumps(asdict(line), ensure_ascii=False))
+            else:
+                lines.append(asdict(line))
+        return Outcome(is_ok=True, summary="", data=lines)
+
+    try:
+        return on_each(args, output, at, goes_on=True)
+    except KeyboardInterrupt:
+        return 0  # it is how one stops to follow
 
 
 def voice_of(output: Output) -> Voice:

@@ -20,12 +20,13 @@ from gearfleet.supervisor.address import Address
 from gearfleet.supervisor.processes import Limits, Process, Refusal, namespec
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
 # supervisor.xmlrpc.Faults, without the 0.1 s of importing supervisor.
 UNKNOWN_METHOD = 1
 SHUTDOWN_STATE = 6
+NO_FILE = 20
 SPAWN_ERROR = 50
 ALREADY_STARTED = 60
 NOT_RUNNING = 70
@@ -115,25 +116,52 @@ class Supervisor:
         """Send a signal, such as ``HUP``, to processes; return those that were refused."""
         return self._for_each("supervisor.signalProcess", names, signal, fine=())
 
+    def log_sizes(self, names: Sequence[str]) -> dict[str, int]:
+        """Return how many bytes the log of each process has; 0 also where there is none."""
+        answers = self._each("supervisor.tailProcessStdoutLog", names, 0, 0)
+        return {name: answer[1] for name, answer in answers if not isinstance(answer, dict)}
+
+    def without_log(self, names: Sequence[str]) -> tuple[Refusal, ...]:
+        """Return those processes of which supervisord has no log that it could send."""
+        return _refusals(self._each("supervisor.readProcessStdoutLog", names, 0, 1), only={NO_FILE})
+
+    def read_log(self, name: str, offset: int, length: int) -> str:
+        """Return a part of the log of a process."""
+        return str(self._call("supervisor.readProcessStdoutLog", name, offset, length))
+
     def _for_each(
         self, method: str, names: Sequence[str], argument: Any = False, *, fine: Container[int]
     ) -> tuple[Refusal, ...]:
         if not names:
             return ()
-        calls = [{"methodName": method, "params": [name, argument]} for name in names]
-        answers = self._call("system.multicall", calls)
-        refusals = (
-            Refusal(name=name, code=answer["faultCode"], text=answer["faultString"])
-            for name, answer in zip(names, answers, strict=True)
-            if isinstance(answer, dict) and answer["faultCode"] not in fine
-        )
-        return tuple(refusals)
+        return _refusals(self._each(method, names, argument), fine=fine)
+
+    def _each(self, method: str, names: Sequence[str], *more: Any) -> list[tuple[str, Any]]:
+        """Call a method for each name; return the answers, a dict for what was refused."""
+        calls = [{"methodName": method, "params": [name, *more]} for name in names]
+        return list(zip(names, self._call("system.multicall", calls), strict=True))
 
     def _call(self, method: str, *params: Any) -> Any:
         # A connection for each request: nothing has to be closed by the caller, and
         # none is found dead after supervisord was reloaded.
         with _mapped(self), closing(self._transport):
             return getattr(self._proxy, method)(*params)
+
+
+def _refusals(
+    answers: Iterable[tuple[str, Any]],
+    *,
+    fine: Container[int] = (),
+    only: Container[int] | None = None,
+) -> tuple[Refusal, ...]:
+    """Return what a multicall was refused, without what is `fine`, or `only` for these reasons."""
+    return tuple(
+        Refusal(name=name, code=answer["faultCode"], text=answer["faultString"])
+        for name, answer in answers
+        if isinstance(answer, dict)
+        and answer["faultCode"] not in fine
+        and (only is None or answer["faultCode"] in only)
+    )
 
 
 @contextmanager
@@ -203,10 +231,27 @@ class _Transport(xmlrpc.client.Transport):
             self._open = _connection(self._address.url, self._timeout)
         return self._open
 
+    def getparser(self) -> tuple[Any, Any]:
+        parser, unmarshaller = super().getparser()
+        return _Tolerant(parser), unmarshaller
+
     def close(self) -> None:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+
+class _Tolerant:
+    """A parser that passes over what XML forbids: supervisord sends logs with their colours."""
+
+    _FORBIDDEN = bytes(set(range(32)) - set(b"\t\n\r"))
+
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+        self.close = parser.close
+
+    def feed(self, data: bytes) -> None:
+        self._parser.feed(data.translate(None, self._FORBIDDEN))
 
 
 def _headers(address: Address) -> list[tuple[str, str]]:

@@ -13,8 +13,10 @@ ends with `ctl.exitstatus`, which is sticky and therefore set on every path.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from xmlrpc.client import ProtocolError
@@ -35,12 +37,16 @@ from gearfleet.supervisor.paste import split_servers
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gearfleet.supervisor.events import QuietResult, SwitchResult
 
 USAGE = """\
 gearfleet restart GROUP...   restart a few processes at a time; jobs in hand are finished
 gearfleet status [GROUP...]  show states; exit status 3 if a process is not healthy
 gearfleet stop GROUP...      stop all at once; jobs in hand are finished
 gearfleet start GROUP...     start all at once, and wait until they run
+gearfleet tail GROUP...      show the last lines of the logs; -f follows them
+gearfleet quiet GROUP...     have workers take no job any more; they stay
+gearfleet resume GROUP...    have them take jobs again
 gearfleet help [VERB]        show this, or the options of VERB
 
 GROUP is a group (bar, bar:, bar:*), one process of it (bar:worker_bar_00), or all."""
@@ -152,31 +158,68 @@ class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
         return Supervisor(address)
 
     def restart(self, options: argparse.Namespace) -> int:
-        control = self.control()
-        around = Surroundings(
+        control, voice = self.control(), self._voice(options)
+        results = door.restart(control, options, voice, around=self._around(control, options))
+        self._show(options, [asdict(result) for result in results])
+        return SUCCESS if all(result.ok for result in results) else FAILED
+
+    def stop(self, options: argparse.Namespace) -> int:
+        return self._end(options, door.stop(self.control(), options, self._voice(options)))
+
+    def start(self, options: argparse.Namespace) -> int:
+        return self._end(options, door.start(self.control(), options, self._voice(options)))
+
+    def quiet(self, options: argparse.Namespace) -> int:
+        control, voice = self.control(), self._voice(options)
+        around = self._around(control, options)
+        return self._end(options, door.quiet(control, options, voice, around=around))
+
+    def resume(self, options: argparse.Namespace) -> int:
+        control, voice = self.control(), self._voice(options)
+        around = self._around(control, options)
+        return self._end(options, door.resume(control, options, voice, around=around))
+
+    def status(self, options: argparse.Namespace) -> int:
+        processes = door.status(self.control(), options, self._voice(options))
+        self._show(options, [{**asdict(each), "healthy": each.is_healthy} for each in processes])
+        return SUCCESS if all(process.is_healthy for process in processes) else UNHEALTHY
+
+    def tail(self, options: argparse.Namespace) -> int:
+        try:
+            if not options.json:
+                is_ok = door.print_tail(self.control(), options, self._voice(options))
+                return SUCCESS if is_ok else FAILED
+            for line in door.follow(self.control(), options, self._voice(options)):
+                self._say(json.dumps(asdict(line)))
+        except KeyboardInterrupt:
+            pass  # it is how one stops to follow
+        return SUCCESS
+
+    def _around(self, control: Supervisor, options: argparse.Namespace) -> Surroundings:
+        return Surroundings(
             servers=self._servers,
             run_dir=self._run_dir,
             release=lambda: release_of_programs(control, options.groups),
         )
-        results = door.restart(control, options, self._voice(), around=around)
-        return SUCCESS if all(result.ok for result in results) else FAILED
 
-    def stop(self, options: argparse.Namespace) -> int:
-        return SUCCESS if door.stop(self.control(), options, self._voice()).ok else FAILED
+    def _end(self, options: argparse.Namespace, result: SwitchResult | QuietResult) -> int:
+        self._show(options, asdict(result))
+        return SUCCESS if result.ok else FAILED
 
-    def start(self, options: argparse.Namespace) -> int:
-        return SUCCESS if door.start(self.control(), options, self._voice()).ok else FAILED
+    def _show(self, options: argparse.Namespace, data: Any) -> None:
+        if options.json:
+            self._say(json.dumps(data, indent=2))
 
-    def status(self, options: argparse.Namespace) -> int:
-        processes = door.status(self.control(), options, self._voice())
-        return SUCCESS if all(process.is_healthy for process in processes) else UNHEALTHY
-
-    def _voice(self) -> Voice:
-        return Voice(say=self._say, complain=_complain)
+    def _voice(self, options: argparse.Namespace) -> Voice:
+        return Voice(say=_talk if options.json else self._say, complain=_complain)
 
     def _say(self, text: str) -> None:
         self.ctl.output(text)
         self.ctl.stdout.flush()  # a rollout is watched, also through a pipe
+
+
+def _talk(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _complain(text: str) -> None:
@@ -205,6 +248,7 @@ def _parser(name: str) -> _Parser:
         allow_abbrev=False,
     )
     description.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print what came of it as JSON")
     return parser
 
 
@@ -215,6 +259,9 @@ VERBS: dict[str, Callable[[GearfleetPlugin, argparse.Namespace], int]] = {
     "status": GearfleetPlugin.status,
     "stop": GearfleetPlugin.stop,
     "start": GearfleetPlugin.start,
+    "tail": GearfleetPlugin.tail,
+    "quiet": GearfleetPlugin.quiet,
+    "resume": GearfleetPlugin.resume,
 }
 
 
@@ -248,7 +295,7 @@ class Completer:
             return [*VERBS, "help"]
         if before[0] not in VERBS:
             return list(VERBS) if before[0] in HELP else []
-        return [*self._names(), *DESCRIPTIONS[before[0]].options]
+        return [*self._names(), *DESCRIPTIONS[before[0]].options, "--json"]
 
     def _names(self) -> list[str]:
         try:

@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING, Any
 from gearfleet.errors import UsageError
 from gearfleet.supervisor import report, verbs
 from gearfleet.supervisor.machine import START_TIMEOUT, parse_pause, parse_timeout
+from gearfleet.supervisor.quiet import QUIET, RESUME, tell
 from gearfleet.supervisor.registrations import ask
+from gearfleet.supervisor.tail import DEFAULT_LINES, parse_lines, tail
 from gearfleet.supervisor.waves import DEFAULT_MAX_UNAVAILABLE, MaxUnavailable
 from gearfleet.supervisor.workers import look_into, nothing
 from gearfleet.worker.client_ids import shown_host
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from gearfleet.supervisor.control import Supervisor
-    from gearfleet.supervisor.events import Event, RolloutResult, SwitchResult
+    from gearfleet.supervisor.events import Event, QuietResult, RolloutResult, SwitchResult
     from gearfleet.supervisor.processes import Process
+    from gearfleet.supervisor.quiet import Change
+    from gearfleet.supervisor.tail import Line
     from gearfleet.supervisor.workers import Look
 
 GROUP_HELP = "a group (bar), one process of it (bar:worker_bar_00), or all"
@@ -52,6 +56,13 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "NAME",
         "help": "the release of the new code, for --only-changed (default: that of the project)",
     },
+    "--lines": {
+        "type": parse_lines,
+        "default": DEFAULT_LINES,
+        "metavar": "N",
+        "help": "how many lines of each process come first (default: %(default)d)",
+    },
+    "--follow": {"action": "store_true", "help": "go on with what is written, until Ctrl-C"},
     "--timeout": {
         "type": parse_timeout,
         "default": START_TIMEOUT,
@@ -60,6 +71,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "(default: %(default)g)",
     },
 }
+
+
+#: Their short forms.
+SHORT: Mapping[str, str] = {"--lines": "-n", "--follow": "-f"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +94,8 @@ class Description:
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the groups and the options of the verb to its parser."""
         for option in self.options:
-            parser.add_argument(option, **OPTIONS[option])
+            flags = [SHORT[option], option] if option in SHORT else [option]
+            parser.add_argument(*flags, **OPTIONS[option])
         parser.add_argument("groups", nargs=self.groups, metavar="GROUP", help=GROUP_HELP)
 
 
@@ -104,6 +120,16 @@ DESCRIPTIONS: Mapping[str, Description] = {
         text="Start all processes of groups at the same time, and wait until they run.",
         options=("--timeout",),
     ),
+    "tail": Description(
+        text="Show the last lines of the logs of all processes of groups, each with the name of "
+        "its process.",
+        options=("--lines", "--follow"),
+    ),
+    "quiet": Description(
+        text="Have the workers of groups finish the job in hand and take no other; they stay. "
+        "One that is restarted is not quiet any more.",
+    ),
+    "resume": Description(text="Have the workers of groups take jobs again."),
 }
 
 
@@ -205,6 +231,63 @@ def status(control: Supervisor, options: argparse.Namespace, voice: Voice) -> tu
     for line in report.status_lines(processes):
         voice.say(line)
     return processes
+
+
+def quiet(
+    control: Supervisor, options: argparse.Namespace, voice: Voice, *, around: Surroundings
+) -> QuietResult:
+    """Have the workers of groups take no job any more."""
+    return _told(control, options, voice, around, QUIET)
+
+
+def resume(
+    control: Supervisor, options: argparse.Namespace, voice: Voice, *, around: Surroundings
+) -> QuietResult:
+    """Have the workers of groups take jobs again."""
+    return _told(control, options, voice, around, RESUME)
+
+
+def _told(
+    control: Supervisor,
+    options: argparse.Namespace,
+    voice: Voice,
+    around: Surroundings,
+    change: Change,
+) -> QuietResult:
+    result = tell(
+        control,
+        options.groups,
+        change,
+        report=voice.tell,
+        boards=around.look(control),
+        registrations=ask(around.servers, voice.tell),
+        host=around.host_of(control),
+    )
+    voice.say(report.quiet_summary(result))
+    return result
+
+
+def follow(control: Supervisor, options: argparse.Namespace, voice: Voice) -> Iterator[Line]:
+    """Yield the last lines of the logs of groups, and, if so wanted, what follows."""
+    names = [process.namespec for process in verbs.status(control, options.groups)]
+    return tail(control, names, lines=options.lines, follow=options.follow, complain=voice.complain)
+
+
+def print_tail(control: Supervisor, options: argparse.Namespace, voice: Voice) -> bool:
+    """Say the lines of the logs of groups, each with its process; return whether there is a log."""
+    names = [process.namespec for process in verbs.status(control, options.groups)]
+    width = max((len(name) for name in names), default=0)
+    complaints = 0
+
+    def complain(text: str) -> None:
+        nonlocal complaints
+        complaints += 1
+        voice.complain(text)
+
+    heard = Voice(say=voice.say, complain=complain)
+    for line in follow(control, options, heard):
+        voice.say(f"{line.process:<{width}} | {line.text}")
+    return complaints < len(names)
 
 
 def _switched(result: SwitchResult, voice: Voice) -> SwitchResult:

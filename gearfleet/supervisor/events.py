@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -135,6 +135,30 @@ class ProcessUnchanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessQuiet:
+    """The workers of a process take no job any more, or take jobs again.
+
+    Attributes:
+        is_quiet: which of both.
+        workers: how many they are: one, or those of a pool.
+        tasks: of the jobs that they have in hand.
+    """
+
+    name: str
+    is_quiet: bool
+    workers: int
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessTold:
+    """A process was sent a signal, and what came of it cannot be seen from here."""
+
+    name: str
+    signal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Halted:
     """No further process is touched; `waiting_for` are still stopping and are started after that."""
 
@@ -163,6 +187,8 @@ Event = (
     | ProcessStarted
     | ProcessStopped
     | ProcessUnchanged
+    | ProcessQuiet
+    | ProcessTold
     | Halted
     | JobServerSilent
 )
@@ -233,3 +259,36 @@ class SwitchResult:
     def ok(self) -> bool:
         """Whether every process is as asked, and no job was cut short."""
         return not (self.failed or self.killed or self.pending)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuietResult:
+    """What came of telling workers to be quiet, or to resume.
+
+    Attributes:
+        done: those whose boards show it.
+        told: those of which nothing can be seen from here.
+        failed: those that were not told, or do not show it.
+        down: those that were not running.
+    """
+
+    done: tuple[ProcessQuiet, ...] = ()
+    told: tuple[ProcessTold, ...] = ()
+    failed: tuple[ProcessFailed, ...] = ()
+    down: tuple[ProcessDown, ...] = ()
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> QuietResult:
+        """Return the result that these events make."""
+        kept = tuple(events)
+        return cls(
+            done=tuple(event for event in kept if isinstance(event, ProcessQuiet)),
+            told=tuple(event for event in kept if isinstance(event, ProcessTold)),
+            failed=tuple(event for event in kept if isinstance(event, ProcessFailed)),
+            down=tuple(event for event in kept if isinstance(event, ProcessDown)),
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether at least one was told, and none failed."""
+        return bool(self.done or self.told) and not self.failed

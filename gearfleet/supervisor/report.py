@@ -15,9 +15,11 @@ from gearfleet.supervisor.events import (
     ProcessDown,
     ProcessFailed,
     ProcessKilled,
+    ProcessQuiet,
     ProcessStarted,
     ProcessStopped,
     ProcessStopping,
+    ProcessTold,
     ProcessUnchanged,
     RolloutStarted,
 )
@@ -25,7 +27,7 @@ from gearfleet.supervisor.events import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gearfleet.supervisor.events import Event, RolloutResult, SwitchResult
+    from gearfleet.supervisor.events import Event, QuietResult, RolloutResult, SwitchResult
     from gearfleet.supervisor.processes import Process
 
 
@@ -147,6 +149,18 @@ def _about_killed(names: Sequence[str]) -> str:
     )
 
 
+def quiet_summary(result: QuietResult) -> str:
+    """Return the line that closes a quiet or resume."""
+    counts = (
+        (result.done, "done"),
+        (result.told, "told"),
+        (result.failed, "failed"),
+        (result.down, "not running"),
+    )
+    said = ", ".join(f"{len(group)} {word}" for group, word in counts if group)
+    return said or "nothing to do"
+
+
 def status_lines(processes: Sequence[Process]) -> list[str]:
     """Return a line per process, as `supervisorctl status` does."""
     width = max((len(process.namespec) for process in processes), default=0)
@@ -195,6 +209,18 @@ def _pool_left(event: PoolLeft) -> str:
     return f"{event.name}: goes on replacing its workers by itself"
 
 
+def _quiet(event: ProcessQuiet) -> str:
+    who = f" ({event.workers} workers)" if event.workers > 1 else ""
+    if not event.is_quiet:
+        return f"{event.name}: takes jobs again{who}"
+    in_hand = f", finishing {', '.join(event.tasks)}" if event.tasks else ""
+    return f"{event.name}: quiet{who}{in_hand}"
+
+
+def _told(event: ProcessTold) -> str:
+    return f"{event.name}: told by SIG{event.signal}; what came of it is not seen from here"
+
+
 def _current(event: AlreadyCurrent) -> str:
     count = _processes(len(event.names))
     return f"{event.group}: {count} of release {event.release} already, left as they are"
@@ -219,6 +245,8 @@ _TEXTS: dict[type[Event], Callable[[Any], str]] = {
     ProcessUnchanged: _unchanged,
     PoolRenewing: _nothing,
     PoolLeft: _pool_left,
+    ProcessQuiet: _quiet,
+    ProcessTold: _told,
     AlreadyCurrent: _current,
     Halted: _halted,
     JobServerSilent: _silent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def test_plugin__needs_the_standard_library_and_supervisor_only(python: str) -> 
 def test_help__lists_the_verbs(crew: Crew, words: list[str]) -> None:
     done = crew.daemon.ctl(*words)
     assert (done.returncode, done.stderr) == (0, "")
-    for verb in ("restart", "status", "stop", "start", "help"):
+    for verb in ("restart", "status", "stop", "start", "tail", "quiet", "resume", "help"):
         assert f"gearfleet {verb}" in done.stdout
     assert "No help" not in done.stdout
 
@@ -70,7 +71,10 @@ def test_help__of_other_commands_is_not_spoilt(crew: Crew) -> None:
         ("restart bar:w_9", "Unknown process of group 'bar' 'w_9' (known: w_00, w_01, w_02)."),
         ("stop b*", "'b*' is no group"),
         ("status baz", "Unknown group 'baz'"),
-        ("restrt bar", "Unknown verb 'restrt' (known: help, restart, start, status, stop)."),
+        (
+            "restrt bar",
+            "Unknown verb 'restrt' (known: help, quiet, restart, resume, start, status, stop, tail).",
+        ),
         ("help restrt", "Unknown verb 'restrt'"),
     ],
 )
@@ -103,6 +107,15 @@ def test_status__healthy(crew: Crew) -> None:
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [[f"bar:w_0{n}", "RUNNING"] for n in range(3)]
     assert len(crew.daemon.ctl("gearfleet", "status").stdout.splitlines()) == 4
+
+
+def test_json__is_one_document_and_the_talk_goes_elsewhere(crew: Crew) -> None:
+    done = crew.daemon.ctl("gearfleet", "restart", "foo", "--json")
+    (result,) = json.loads(done.stdout)
+    assert result["restarted"][0]["pid_after"] == crew.pids("foo")["x_00"]
+    assert "foo:x_00: restarted" in done.stderr
+    shown = json.loads(crew.daemon.ctl("gearfleet", "status", "foo", "--json").stdout)
+    assert [(each["name"], each["healthy"]) for each in shown] == [("x_00", True)]
 
 
 def test_stop_and_start__a_group(crew: Crew) -> None:

@@ -29,10 +29,12 @@ def completions(config: Path, line: str, text: str) -> list[str]:
 def test_completion__of_verbs_groups_and_options() -> None:
     with Crew({"bar": {"w": 1}, "foo": {"x": 1}}) as crew:
         config = crew.daemon.config
-        verbs_offered = ["restart ", "status ", "stop ", "start ", "help "]
+        verbs_offered = [
+            *("restart ", "status ", "stop ", "start ", "tail ", "quiet ", "resume ", "help ")
+        ]
         assert completions(config, "gearfleet ", "") == verbs_offered
         assert completions(config, "gearfleet sta", "sta") == ["status ", "start "]
-        assert completions(config, "gearfleet help r", "r") == ["restart "]
+        assert completions(config, "gearfleet help r", "r") == ["restart ", "resume "]
         assert completions(config, "gearfleet restart b", "b") == ["bar ", "bar:w_00 "]
         assert completions(config, "gearfleet restart bar --m", "--m") == ["--max-unavailable "]
         assert completions(config, "gearfleet status f", "f") == ["foo ", "foo:x_00 "]
@@ -48,7 +50,7 @@ def test_completion__of_other_commands_is_as_before(tmp_path: Path) -> None:
 def test_completion__without_a_daemon_offers_the_options(tmp_path: Path) -> None:
     config = without_daemon(tmp_path)
     offered = completions(config, "gearfleet restart ", "")
-    wanted = ["--max-unavailable", "--pause", "--timeout", "--only-changed", "--release"]
+    wanted = ["--max-unavailable", "--pause", "--timeout", "--only-changed", "--release", "--json"]
     assert offered == [f"{option} " for option in wanted]
 
 

@@ -140,7 +140,8 @@ class Change:
         self._jobs = jobs
         self._output = output
         self._say = output.talk if output.json else output.line
-        self._is_refused = self._is_committed = False
+        self._is_refused = False
+        self.is_committed = False
         self.steps: list[Step] = []
         self.halts: tuple[Halt, ...] = ()
 
@@ -192,11 +193,11 @@ class Change:
     def commit(self) -> None:
         """Put the files in place."""
         self._ready.commit()
-        self._is_committed = True
+        self.is_committed = True
 
     def carry_out(self) -> int:
         """Bring supervisord to the files that were committed, and return the exit code."""
-        if self._is_committed:
+        if self.is_committed:
             self.halts = self._way.carry_out(self._ready.groups, self.step)
             if not self.halts:
                 self._ready.settle()

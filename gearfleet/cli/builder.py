@@ -33,6 +33,7 @@ MODULES: Mapping[str, Mapping[str, str]] = {
     "config": {"config": "show the settings, and where each comes from; secrets are hidden"},
     "apply": {"apply": "put the files in place and bring the running fleet to them, undisturbed"},
     "templates": {"templates": "list the templates of the configuration, show or copy them"},
+    "scale": {"scale": "give groups another number of processes, at once"},
     "worker": {"worker": "run one worker until it is told to stop"},
     "exec": {"exec": "run another command with the variables of the env_files"},
     "submit": {"submit": "submit a job, and print its result"},

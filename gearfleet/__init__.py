@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from gearfleet.tasks import task
     from gearfleet.tasks.current import current_job
+    from gearfleet.tasks.periodic import periodic
     from gearfleet.tasks.retry import Backoff
     from gearfleet.worker import hooks
 
@@ -44,6 +45,7 @@ _HOMES = {
     "fetch_group": "gearfleet.results.reading",
     "gather": "gearfleet.flows",
     "hooks": "gearfleet.worker",
+    "periodic": "gearfleet.tasks.periodic",
     "result": "gearfleet.results.reading",
     "result_group": "gearfleet.results.reading",
     "task": "gearfleet.tasks",
@@ -65,6 +67,7 @@ __all__ = [
     "fetch_group",
     "gather",
     "hooks",
+    "periodic",
     "result",
     "result_group",
     "task",

@@ -29,6 +29,8 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
         - JobExpired                    the job did not begin before its `expires`
         - BatchFailed                   some jobs of a batch were not accepted
       + ResultStoreUnavailable          what became of jobs cannot be kept, or looked up
+      + ScheduleError                   (also a ValueError) a schedule that cannot be meant
+      + ScheduleStoreUnavailable        schedules cannot be kept, or looked up
       + SupervisorError                 supervisord refused or failed a request
         - SupervisorUnreachable         no supervisord answers at the address
       + GearmanError                    python-gearman's tree
@@ -247,6 +249,16 @@ class BatchFailed(JobError):
 
 class ResultStoreUnavailable(GearfleetError):
     """The results of jobs cannot be kept or looked up."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class ScheduleError(GearfleetError, ValueError):
+    """The schedule cannot be used."""
+
+
+class ScheduleStoreUnavailable(GearfleetError):
+    """Schedules cannot be kept or looked up."""
 
     exit_code = EXIT_UNREACHABLE
 

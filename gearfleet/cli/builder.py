@@ -36,6 +36,8 @@ MODULES: Mapping[str, Mapping[str, str]] = {
     "scale": {"scale": "give groups another number of processes, at once"},
     "worker": {"worker": "run one worker until it is told to stop"},
     "exec": {"exec": "run another command with the variables of the env_files"},
+    "scheduler": {"scheduler": "submit the jobs of schedules at their times"},
+    "schedule": {"schedule": "list the schedules; run, pause, resume or delete them"},
     "submit": {"submit": "submit a job, and print its result"},
     "failed": {"failed": "list the jobs that failed for good; show, retry or delete them"},
     "ps": {"ps": "show the workers of this host, and what each is doing"},

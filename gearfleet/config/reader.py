@@ -196,6 +196,16 @@ def _results(value: object, path: str) -> str:
     return checked(values.results, value, path)
 
 
+def _store(value: object, path: str) -> str:
+    return checked(values.store, value, path)
+
+
+def _schedules(value: object, path: str) -> dict[str, Table]:
+    return {
+        name: _table(item, f"{path}.{toml_key(name)}") for name, item in _table(value, path).items()
+    }
+
+
 def _save_limit(value: object, path: str) -> int:
     return checked(values.save_limit, value, path)
 
@@ -267,6 +277,9 @@ _PLAIN: Mapping[str, Callable[[object, str], Any]] = {
     "failure_limit": _count,
     "save_limit_per": _save_limit_per,
     "quarantine_after": _count,
+    "schedules": _schedules,
+    "schedule_store": _store,
+    "time_zone": _text,
     "release": _text,
 }
 _HOST: Mapping[str, Callable[[object, str], Any]] = {

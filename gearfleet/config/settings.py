@@ -108,6 +108,11 @@ class Settings:
         save_limit: how many successes are kept; 0 for all, -1 for none.
         failure_limit: how many failures are kept; 0 for all.
         save_limit_per: ``group``, ``name`` or ``function``: each has the limit for itself.
+        schedules: what ``[schedules.NAME]`` say, by name; `gearfleet.schedule` reads them.
+        schedule_store: where schedules are kept: ``sqlite`` (a file in `root`),
+            ``sqlite:///path``, or the dotted path of a function that is called with the
+            settings and returns a store.
+        time_zone: of schedules that name none.
         quarantine_after: how many workers may die while they run a job until it is run no
             more; 0 for any number.
         release: name of the code's release; empty for the commit of its git work tree.
@@ -141,6 +146,9 @@ class Settings:
     save_limit: int = 250
     failure_limit: int = 10_000
     save_limit_per: Literal["", "group", "name", "function"] = ""
+    schedules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    schedule_store: str = "sqlite"
+    time_zone: str = "UTC"
     quarantine_after: int = 3
     release: str = ""
     template_dir: Path | None = None

@@ -213,6 +213,15 @@ def send_failure(value: object) -> str:
     return str(value)
 
 
+def store(value: object) -> str:
+    shown = text(value)
+    is_path = len(shown.removeprefix("sqlite:///")) > 0 and shown.startswith("sqlite:///")
+    is_dotted = re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", shown)
+    if not (shown in ("sqlite", "django") or is_path or is_dotted):
+        raise BadValue('"sqlite", "sqlite:///path", "django" or a dotted path')
+    return shown
+
+
 def results(value: object) -> str:
     shown = text(value)
     is_known = shown in ("sqlite", "memory", "none")

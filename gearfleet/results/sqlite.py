@@ -7,29 +7,24 @@ of the last moment may be lost when the power goes (synchronous=NORMAL).
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ResultStoreUnavailable
 from gearfleet.results.record import Sealed, TaskRecord, seal
 from gearfleet.results.retention import Retention
 from gearfleet.results.store import unseal
+from gearfleet.sqlitefile import BUSY_TIMEOUT, SQLiteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    import sqlite3
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from gearfleet.results.store import Part
 
 #: Of the tables below; a file of a newer gearfleet is refused.
 SCHEMA = 1
-
-#: Seconds that a writer waits for the others.
-BUSY_TIMEOUT = 10.0
 
 #: `group` is a word of SQL's.
 _COLUMNS = tuple("group_id" if field == "group" else field for field in Sealed._fields)
@@ -49,21 +44,14 @@ CREATE TABLE parts (whole TEXT NOT NULL, place INTEGER NOT NULL,
 PRAGMA user_version = {SCHEMA};
 """
 
-#: Connections of a parent, in its forked child. To close one there would take
-#: the parent's locks away (sqlite.org/howtocorrupt.html, 2.6).
-_inherited: list[Any] = []
 
-
-class _Opened:
-    """A connection, and the process and lock that it belongs to."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.pid = os.getpid()
-
-
-class SQLiteStore:
+class SQLiteStore(SQLiteFile):
     """Keeps records in the file `path`, which is made when it is first used."""
+
+    schema = SCHEMA
+    tables = _TABLES
+    noun = "result store"
+    unavailable = ResultStoreUnavailable
 
     def __init__(
         self,
@@ -74,16 +62,9 @@ class SQLiteStore:
         busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
         """Keep as many as `retention` says."""
-        self.path = path
+        super().__init__(path, busy_timeout=busy_timeout)
         self.retention = retention or Retention()
         self._clock = clock
-        self._busy_timeout = busy_timeout
-        self._opened: _Opened | None = None
-        self._lock = threading.RLock()
-        self._lock_pid = os.getpid()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.path}>"
 
     def save(self, records: Iterable[TaskRecord | Sealed]) -> None:
         """Keep `records`, all or none; see `ResultStore.save`."""
@@ -166,17 +147,6 @@ class SQLiteStore:
         """Drop the parts of a list that has been kept."""
         self._change("DELETE FROM parts WHERE whole = ?", whole)
 
-    def close(self) -> None:
-        """Close the connection; the next use opens another."""
-        with self._locked():
-            opened, self._opened = self._opened, None
-            if opened is None:
-                return
-            if opened.pid != os.getpid():
-                _inherited.append(opened)
-                return
-            opened.connection.close()
-
     def _select(self, where: str, *values: Any, with_clock: bool = True) -> list[TaskRecord]:
         # A record that is kept for a time only is gone when it is over, deleted or not.
         alive = "(keep_until = 0 OR keep_until > ?) AND " if with_clock else ""
@@ -210,91 +180,3 @@ class SQLiteStore:
         connection.execute(
             "DELETE FROM records WHERE keep_until > 0 AND keep_until <= ?", (self._clock(),)
         )
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Hold the file for writing, alone; what is done is done together or not at all."""
-        with self._reading() as connection:
-            # Takes the lock at once: one that is taken later cannot be waited for.
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._locked():
-            try:
-                yield self._connection()
-            except (sqlite3.Error, OSError) as error:
-                self._let_go()
-                raise ResultStoreUnavailable(
-                    f"The result store {self.path} cannot be used: {error}"
-                ) from error
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        if self._lock_pid != os.getpid():  # another thread may have held it at the fork
-            self._lock, self._lock_pid = threading.RLock(), os.getpid()
-        with self._lock:
-            yield
-
-    def _let_go(self) -> None:
-        """Close a connection that failed, so that a file that is made anew is found."""
-        try:
-            self.close()
-        except sqlite3.Error:
-            self._opened = None
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._opened is not None and self._opened.pid != os.getpid():
-            _inherited.append(self._opened)
-            self._opened = None
-        if self._opened is None:
-            self._opened = _Opened(self._open())
-        return self._opened.connection
-
-    def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            self.path, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False
-        )
-        try:
-            _retry(lambda: connection.execute("PRAGMA journal_mode = WAL"), self._busy_timeout)
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("BEGIN IMMEDIATE")
-            self._make_tables(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _make_tables(self, connection: sqlite3.Connection) -> None:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA:
-            raise ResultStoreUnavailable(
-                f"The result store {self.path} was made by a newer gearfleet (its schema is "
-                f"{version}, this one knows {SCHEMA}); update gearfleet or name another file"
-            )
-        if version == 0:
-            for statement in filter(str.strip, _TABLES.split(";")):
-                connection.execute(statement)
-
-
-def _retry(action: Callable[[], object], seconds: float) -> None:
-    """Try again while others hold the file: to turn WAL on is not covered by the busy time-out."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            action()
-            return
-        except sqlite3.OperationalError as error:
-            is_busy = error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-            if not is_busy or time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)

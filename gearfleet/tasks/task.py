@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gearfleet.tasks.codecs import CodecName
     from gearfleet.tasks.options import Callback, Exceptions
+    from gearfleet.tasks.periodic import Periodic
     from gearfleet.tasks.retry import BackoffLike
     from gearfleet.tasks.submission import Priority
 
@@ -46,6 +47,7 @@ class Task(Calls[P, R]):
         soft_time_limit: seconds after which a job is told to end; None for never.
         time_limit: seconds after which a job is ended by force; None as the worker says.
         is_async: whether `func` is a coroutine function.
+        periodics: the schedules that `periodic` has declared for it.
     """
 
     def __init__(self, func: Callable[P, R], /, **options: Any) -> None:
@@ -68,6 +70,7 @@ class Task(Calls[P, R]):
         limit = self.declared.time_limit
         self.time_limit = None if limit is None else seconds_of(limit, "time_limit")
         self.chosen = _chosen(self.declared)
+        self.periodics: tuple[Periodic, ...] = ()
 
     def _target(self) -> tuple[str, SubmitOptions]:
         return self.name, self.chosen

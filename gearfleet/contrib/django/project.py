@@ -68,7 +68,8 @@ _ORIGINALS: Mapping[str, tuple[str, ...]] = {
 
 #: All settings that `django_settings` reads.
 SETTINGS = frozenset(
-    {"GEARFLEET", "BASE_DIR", ON_LOAD, *Q_SETTINGS, *SECRETS, *SERVERS, *SAME, *NAMES}
+    {"GEARFLEET", "BASE_DIR", "USE_TZ", "TIME_ZONE", ON_LOAD}
+    | {*Q_SETTINGS, *SECRETS, *SERVERS, *SAME, *NAMES}
 )
 
 #: As Django does around a request, so that a job never gets a connection that
@@ -172,6 +173,8 @@ def _installed() -> tuple[App, ...]:
 def _with_originals(table: Any, django: object) -> dict[str, Any]:
     """Return the table under which the originals' own settings lie."""
     found = {key: getattr(django, name) for name, key in SAME.items() if hasattr(django, name)}
+    if getattr(django, "USE_TZ", True):
+        found["time_zone"] = getattr(django, "TIME_ZONE", None) or "UTC"
     if "servers" not in table:
         found |= _servers(django)
     if (prefix := _prefix(django)) is not None:
@@ -290,6 +293,7 @@ _PARTS: Mapping[str, Callable[[Any], Any]] = {
     "queues": _named(_options),
     "programs": _named(_options),
     "hosts": _named(_lower),
+    "schedules": _named(_options),
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gearfleet.errors import EXIT_FAILED, UsageError
+from gearfleet.errors import EXIT_FAILED, ConfigError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -136,13 +136,17 @@ def folder_at(path: Path, fleet: Fleet) -> Folder:
     from gearfleet.fleet.checks.disk import Folder
     from gearfleet.fleet.render import marker
 
-    data = {each.name: each.read_bytes() for each in path.glob("*.conf") if each.is_file()}
-    written = manifest.load(manifest.path_of(path, marker(fleet.name)))
+    try:
+        data = {each.name: each.read_bytes() for each in path.glob("*.conf") if each.is_file()}
+        written = manifest.load(manifest.path_of(path, marker(fleet.name)))
+        exists = path.is_dir()
+    except OSError as error:
+        raise ConfigError(f"Cannot look into {path}: {error}") from error
     return Folder(
         path=path,
         files={name: text.decode(errors="replace") for name, text in data.items()},
         edited=frozenset(name for name, text in data.items() if written.is_edited(name, text)),
-        exists=path.is_dir(),
+        exists=exists,
     )
 
 

@@ -33,13 +33,14 @@ COLUMNS = (
 def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``doctor``."""
     from gearfleet.cli.check import add_inputs
+    from gearfleet.supervisor.machine import parse_timeout
 
     parser = verbs.add("doctor", doctor)
     add_inputs(parser)
     parser.add_argument("--url", help="unix:///path/to.sock or http://user:password@host:port")
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=parse_timeout,
         default=5.0,
         metavar="S",
         help="seconds that each question may take (default %(default)g)",
@@ -105,10 +106,13 @@ def _program(examined: Examination, program: Program) -> dict[str, Any]:
         "running": "?" if snapshot.supervision.silence else len(running),
         "since": duration(snapshot.now - oldest) if oldest else "",
         "release": ", ".join(releases),
-        "registered": sum(
-            row.worker.program == known_as(program.name)
-            for server in snapshot.servers
-            for row in server.workers
+        "registered": len(
+            {
+                row.worker
+                for server in snapshot.servers
+                for row in server.workers
+                if row.worker.program == known_as(program.name)
+            }
         ),
         "waiting": sum(server.waiting(name) for server in snapshot.servers for name in functions),
     }

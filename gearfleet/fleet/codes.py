@@ -239,6 +239,12 @@ _TABLE = (
         "correct it, or render the fleet there",
     ),
     Code(
+        "GF223",
+        WARNING,
+        "an included file that cannot be read: Supervisor passes over one that it may not read",
+        "run this as supervisord's user, or mend the file's mode",
+    ),
+    Code(
         "GF301",
         ERROR,
         "the program of a command does not exist, or cannot be run",
@@ -409,7 +415,7 @@ _TABLE = (
     Code(
         "GF607",
         NOTE,
-        "a job server on another host: whether it has a persistent queue and keepalive cannot be seen from here",
+        "a job server of which cannot be seen, from here, whether it has a persistent queue and keepalive",
         "run `gearfleet doctor` there as well",
     ),
     Code(

@@ -109,7 +109,8 @@ def _keepalive(snapshot: Snapshot, server: JobServer) -> Iterator[Finding]:
     if server.is_embedded:
         return
     if server.options is None:
-        yield finding("GF607", f"{server.address} runs on another host")
+        message = f"The command line of {server.address} cannot be seen from here"
+        yield finding("GF607", message)
     elif "keepalive-idle" not in server.options and not _is_private(server):
         yield finding("GF606", f"{server.address} runs without --keepalive-idle")
 

@@ -162,6 +162,16 @@ def test_check__of_broken_settings(site: Site, settings: str, code: int, said: s
     assert (done.returncode, said in done.stderr) == (code, True)
 
 
+def test_check__of_included_files_that_cannot_be_read(site: Site) -> None:
+    (site.conf_d / "folder.conf").mkdir()
+    (site.conf_d / "latin.conf").write_bytes(b"[program:x]\ncommand=/bin/true \xe9\n")
+    site.render()
+    code, found = site.everything()
+    assert (code, found.keys()) == (1, {"GF201", "GF223"})
+    assert found["GF201"]["file"].endswith("latin.conf")
+    assert found["GF223"]["file"].endswith("folder.conf")
+
+
 def test_check__of_a_configuration_that_is_not_there(site: Site) -> None:
     done = site.gearfleet("check", "-c", "nowhere.conf")
     assert done.returncode == 2

@@ -10,7 +10,7 @@ class FakeHost:
     """Has these users, directories, files and programs, and no others."""
 
     users: tuple[str, ...] = ("shop",)
-    directories: tuple[str, ...] = ("/srv", "/tmp", "/var/log")
+    directories: tuple[str, ...] = ("/dev", "/srv", "/tmp", "/var/log")
     files: tuple[str, ...] = ()
     programs: tuple[str, ...] = ("/bin/run", "run", "/bin/gearfleet")
 

@@ -58,7 +58,9 @@ def test_rule__finds(text: str, expected: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "[program:a]\ncommand=run\nstdout_logfile=/tmp/x\nuser=root\n".replace("user=root\n", ""),
+        "[program:a]\ncommand=run\nstdout_logfile=/tmp/x\n",
+        "[program:a]\ncommand=run\nnumprocs=2\nprocess_name=%(process_num)d\n"
+        "stdout_logfile=/dev/null\n",
         "[supervisord]\nminfds=250\n[program:a]\ncommand=run\nnumprocs=50\n"
         "process_name=%(process_num)d\n",
         "[program:a]\ncommand=run manage.py gearman_worker -a x\nstopwaitsecs=75\n",

@@ -45,6 +45,8 @@ def codes(main: str, *included: str, environ: tuple[str, ...] = ()) -> list[tupl
         ("[program:a*b]\ncommand=x\n", ("GF217", "0.conf:1")),
         ("[group:a]\nprograms=b\n[program:a]\n[program:b]\n", ("GF209", "0.conf:1")),
         ("[group:a]\nprograms=c,c\n[program:c]\n", ("GF216", "0.conf:2")),
+        ("[ctlplugin:x]\nkey=%(here)s\n", ("GF212", "0.conf:2")),
+        ("[rpcinterface:x]\nkey=5%\n", ("GF212", "0.conf:2")),
         ("[unix_http_server]\nfile=/" + 107 * "x" + "\n", ("GF221", "0.conf:2")),
         ("x=1\n", ("GF201", "0.conf:1")),
         ("[a]\nnonsense\n", ("GF201", "0.conf:2")),
@@ -53,7 +55,7 @@ def codes(main: str, *included: str, environ: tuple[str, ...] = ()) -> list[tupl
 def test_rule__finds(text: str, expected: tuple[str, str]) -> None:
     found = codes(MAIN.replace("[include]\nfiles=*.conf\n", ""), text)
     assert expected in found
-    assert {code for code, _ in found} <= {expected[0], "GF203"}
+    assert {code for code, _ in found} <= {expected[0], "GF203", "GF213"}
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,8 @@ def test_rule__finds(text: str, expected: tuple[str, str]) -> None:
         "[rpcinterface:x]\nany.key=1\n",
         "[group:a]\nprograms=a\n[program:a]\ncommand=x\n",
         "[program:a]\nCOMMAND=x\nstdout_syslog=true\n",
+        "[program:celery@web.1]\ncommand=x\n",
+        "[unix_http_server:second]\nfile=/run/x.sock\n[inet_http_server]\nport=9001\n",
     ],
 )
 def test_rule__passes(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +94,16 @@ def test_serving__a_task_that_another_host_serves() -> None:
     assert (found.code, found.severity) == ("GF111", Severity.NOTE)
     assert "but by web2" in found.message
     assert list(review_serving(modules, there, {"web1": here})) == []
+
+
+def test_serving__a_program_of_workers_without_a_task() -> None:
+    modules = registry()
+    planned = drafted(modules)
+    idle = replace(planned.programs[0], name="idle", tasks=())
+    (found,) = review_serving(modules, replace(planned, programs=(*planned.programs, idle)), {})
+    assert (found.code, found.message) == ("GF112", "Program 'idle' serves no task")
+    with_cron = drafted(modules, programs={"cron": {"command": ["/usr/sbin/cron"]}})
+    assert list(review_serving(modules, with_cron, {})) == []
 
 
 def test_draft__is_made_whatever_lint_says() -> None:

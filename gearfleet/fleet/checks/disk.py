@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gearfleet.fleet.checks.known import RUNNABLE
-from gearfleet.fleet.checks.texts import is_ours
 from gearfleet.fleet.findings import Finding, finding
 from gearfleet.fleet.render import marker
 
@@ -91,11 +90,12 @@ def review_inclusion(
 
 
 def review_clashes(fleet: Fleet, configuration: Configuration) -> Iterator[Finding]:
-    """Yield names of `fleet` that files have which gearfleet did not write."""
+    """Yield names of `fleet` that files have which gearfleet did not write for it."""
+    mark = marker(fleet.name)
     groups = {group.name for group in fleet.groups}
     programs = {program.name for program in fleet.programs}
     for file in configuration.files:
-        if not is_ours(file):
+        if file.text.partition("\n")[0] != mark:
             yield from _clashes(file, groups, programs)
 
 
@@ -108,6 +108,6 @@ def _clashes(file: ConfigFile, groups: set[str], programs: set[str]) -> Iterator
             yield finding(
                 "GF207",
                 f"[{section.name}] has the name of a {kind} of this fleet, and gearfleet did not "
-                "write it",
+                "write it for that",
                 place=section.place,
             )

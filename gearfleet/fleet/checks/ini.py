@@ -76,12 +76,14 @@ class ConfigFile:
         text: its content.
         sections: in their order.
         broken: line and reason of what no parser takes.
+        unread: why it could not be read; then it counts as empty, for Supervisor too.
     """
 
     file: str
     text: str
     sections: tuple[Section, ...] = ()
     broken: tuple[tuple[int, str], ...] = ()
+    unread: str = ""
 
 
 def read(text: str, file: str) -> ConfigFile:

@@ -120,9 +120,11 @@ def review_parsed(
 ) -> Iterator[Finding]:
     """Yield what is wrong with the processes; `is_explained`: why they are refused is known."""
     if parsed.refusal and not is_explained:
-        yield _refused(configuration, parsed.refusal)
-    for warning in parsed.warnings:
-        yield finding("GF218", f"Supervisor warns: {warning}", place=_place(configuration, warning))
+        message = f"Supervisor refuses the configuration: {parsed.refusal}"
+        yield finding("GF201", message, place=_places(configuration, [parsed.refusal])[0])
+    places = _places(configuration, parsed.warnings)
+    for warning, place in zip(parsed.warnings, places, strict=True):
+        yield finding("GF218", f"Supervisor warns: {warning}", place=place)
     yield from _names(parsed.processes)
     yield from _logs(parsed.processes)
     yield from _descriptors(configuration, parsed)
@@ -130,20 +132,14 @@ def review_parsed(
         yield from _command(process, host)
 
 
-def _refused(configuration: Configuration, text: str) -> Finding:
-    return finding(
-        "GF201",
-        f"Supervisor refuses the configuration: {text}",
-        place=_place(configuration, text),
-    )
-
-
-def _place(configuration: Configuration, text: str) -> tuple[str, int]:
-    """Return where the section stands that `text` names."""
-    for name in re.findall(r"[\w-]+:[^\s'\"\].]+|supervisord(?=\.)", text):
-        if section := configuration.find(name):
-            return section.place
-    return (configuration.files[0].file, 0) if configuration.has_main else ("", 0)
+def _places(configuration: Configuration, texts: Sequence[str]) -> list[tuple[str, int]]:
+    """Return where the section stands that each text names; else where the main file is."""
+    sections = {section.name: section for section in configuration.sections} if texts else {}
+    main = (configuration.files[0].file, 0) if configuration.has_main else ("", 0)
+    named = (re.findall(r"[\w-]+:[^\s'\"\].]+|supervisord(?=\.)", text) for text in texts)
+    return [
+        next((sections[name].place for name in names if name in sections), main) for names in named
+    ]
 
 
 def _names(processes: Sequence[Process]) -> Iterator[Finding]:
@@ -164,7 +160,8 @@ def _logs(processes: Sequence[Process]) -> Iterator[Finding]:
     for process in processes:
         for stream in ("stdout", "stderr"):
             file = getattr(process.config, f"{stream}_logfile")
-            if isinstance(file, str) and getattr(process.config, f"{stream}_logfile_maxbytes"):
+            is_file = isinstance(file, str) and not file.startswith("/dev/")
+            if is_file and getattr(process.config, f"{stream}_logfile_maxbytes"):
                 writers[file].append(process)
     for file, several in writers.items():
         if len(several) > 1:

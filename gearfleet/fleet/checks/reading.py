@@ -48,9 +48,10 @@ def read_folder(folder: Path, environ: Mapping[str, str]) -> Configuration:
 def _read(path: Path) -> ConfigFile:
     try:
         return read(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return ConfigFile(file=str(path), text="", broken=((0, f"the file: {reason}"),))
+    except OSError as error:
+        return ConfigFile(file=str(path), text="", unread=str(error.strerror or error))
+    except UnicodeDecodeError as error:
+        return ConfigFile(file=str(path), text="", broken=((0, f"the file: {error}"),))
 
 
 def _patterns(main: ConfigFile, path: Path, environ: Mapping[str, str]) -> list[str]:

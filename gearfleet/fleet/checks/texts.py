@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gearfleet.fleet.checks.ini import ConfigFile, Entry, Section
 
 _ESCAPES = re.compile(r"%(?:%|\((?P<name>[^)]*)\)(?P<form>[-+ 0#]*\d*[sdiux]))")
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_BAD_IN_NAMES = re.compile(r"[\s*,%;#'\"\[\]]|\A\Z")
 _EXPANSIONS = frozenset(
     {"here", "program_name", "group_name", "host_node_name", "process_num", "numprocs"}
 )
@@ -75,6 +75,9 @@ def is_ours(file: ConfigFile) -> bool:
 
 def _broken(configuration: Configuration) -> Iterator[Finding]:
     for file in configuration.files:
+        if file.unread:
+            message = f"Nobody looked into this file: {file.unread}"
+            yield finding("GF223", message, place=(file.file, 0))
         for line, reason in file.broken:
             yield finding("GF201", f"Supervisor refuses {reason}", place=(file.file, line))
 
@@ -84,15 +87,22 @@ def _unknown(configuration: Configuration) -> Iterator[Finding]:
         if section.kind in OPEN:
             continue
         keys = KEYS.get(section.kind)
-        if keys is None or (":" in section.name) != (section.kind in _TITLED):
+        if keys is None or (":" in section.name) not in _titles(section.kind):
             yield _unknown_section(section)
         else:
             unknown = (entry for entry in section.entries if entry.key not in keys)
             yield from (_unknown_key(section, entry, keys) for entry in unknown)
 
 
-#: Sections whose name has a second part; servers may have one, but nobody gives them any.
+#: Sections whose name has a second part.
 _TITLED = frozenset({"group", *RUNNABLE})
+#: Those that may have one.
+_MAY_BE_TITLED = frozenset({"unix_http_server", "inet_http_server"})
+
+
+def _titles(kind: str) -> tuple[bool, ...]:
+    """Return whether a section of this kind has a second part; both where it may."""
+    return (True, False) if kind in _MAY_BE_TITLED else (kind in _TITLED,)
 
 
 def _unknown_section(section: Section) -> Finding:
@@ -169,7 +179,7 @@ def _escapes(configuration: Configuration) -> Iterator[Finding]:
     root = configuration.find("supervisord")
     everywhere = _names_in(root) if root else set()
     for section, entry in entries_of(configuration.sections):
-        if "%" not in entry.value or section.kind == "rpcinterface":
+        if "%" not in entry.value:
             continue
         place = (section.file, entry.line)
         known = everywhere | _names_in(section)
@@ -202,7 +212,7 @@ def _expansion(
                 ", which is not set here",
                 place=place,
             )
-    elif name not in _EXPANSIONS:
+    elif name not in _EXPANSIONS or section.kind == "ctlplugin":
         message = f"'{entry.key}' of [{section.name}] holds %({name}), which Supervisor cannot fill"
         yield finding("GF212", message, place=place)
 
@@ -224,7 +234,7 @@ def _names(configuration: Configuration) -> Iterator[Finding]:
     for section in configuration.sections:
         if section.kind not in _TITLED or ":" not in section.name:
             continue
-        if section.title == "all" or not _NAME.fullmatch(section.title):
+        if section.title == "all" or _BAD_IN_NAMES.search(section.title):
             what = "means every process" if section.title == "all" else "cannot be typed safely"
             yield finding(
                 "GF217",

@@ -22,6 +22,7 @@ from gearfleet.worker.executor import Executor
 from gearfleet.worker.followers import Followers
 from gearfleet.worker.job import Completed, Failed, Outcome
 from gearfleet.worker.retrying import Retries
+from gearfleet.worker.streams import Streams
 from gearfleet.worker.updates import Updates
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def equipped(
         retries = Retries(settings, aftermath.recorder)
         closing.callback(retries.close)
         closing.callback(aftermath.close)
+        streams = Streams()
+        closing.callback(streams.close)
         executor = Executor(
             served,
             hooks=hooks,
@@ -85,6 +88,7 @@ def equipped(
             updates=updates,
             loop=loop,
             time_limits=(watch.time_limits or None) if watch else None,
+            streams=streams,
         )
         worker.answer_with(watch.over(executor, served) if watch else executor.execute, served)
         yield executor

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gearfleet.worker.event_loop import Loop
     from gearfleet.worker.retrying import Retries
     from gearfleet.worker.soft_limit import SoftLimit
+    from gearfleet.worker.streams import Streams
     from gearfleet.worker.time_limits import TimeLimits
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Executor:
         updates: HeldUpdates | None = None,
         loop: Loop | None = None,
         time_limits: TimeLimits | None = None,
+        streams: Streams | None = None,
     ) -> None:
         """Serve `tasks`, by the functions that the job server knows them by.
 
@@ -106,7 +108,7 @@ class Executor:
         `aftermath` keeps their records, and starts what follows them; `retries`
         submits their further attempts; `updates` sends what they say while they run;
         `loop` runs their coroutines, by default one of this thread; `time_limits` ends
-        the process when one of them runs too long.
+        the process when one of them runs too long; `streams` are open again after each job.
         """
         self.completed = 0
         self.failed = 0
@@ -122,6 +124,7 @@ class Executor:
         self._updates = updates
         self._loop = loop or OwnLoop()
         self._time_limits = time_limits
+        self._streams = streams
         self._counting = threading.Lock()
         self._pid = os.getpid()
 
@@ -282,6 +285,8 @@ class Executor:
     def _let_go(self, assignment: Assignment) -> None:
         """Let nobody speak for the job any more: what follows is ours to send."""
         job_in_hand.set(None)
+        if self._streams is not None:
+            self._streams.mend()
         if self._time_limits is not None:
             self._time_limits.end(assignment)
         if self._updates is not None:

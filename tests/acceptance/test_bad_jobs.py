@@ -156,6 +156,10 @@ def with_closed_streams():
     sys.stdout.close()
     sys.stderr.close()
 
+def with_closed_descriptors():
+    for number in (1, 2):
+        os.close(number)
+
 CHANGES = {
     "cwd": lambda: os.chdir("/"),
     "no cwd": in_a_folder_that_is_gone,
@@ -164,6 +168,7 @@ CHANGES = {
     "no streams": without_streams,
     "other streams": with_other_streams,
     "closed streams": with_closed_streams,
+    "closed descriptors": with_closed_descriptors,
     "umask": lambda: os.umask(0o777),
 }
 

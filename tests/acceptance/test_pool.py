@@ -87,6 +87,16 @@ def test_second_signal__to_a_worker_that_has_not_taken_the_first(project: PoolPr
     assert "1 given back" in pool.output()
 
 
+def test_drain_timeout__interrupts_the_jobs(project: PoolProject) -> None:
+    pool = project.start_pool(2, "--drain-timeout", "0.2")
+    held = project.hold(2)
+    pool.signal(signal.SIGTERM)
+    assert pool.wait() == 0
+    assert set(project.noted("let go")) == held
+    assert pool.output().count("1 given back") == 2
+    assert not project.living
+
+
 def test_worker__that_does_not_end_is_killed_by_the_parent(project: PoolProject) -> None:
     limits = ("--drain-timeout", "0", "--interrupt-grace", "0", "--hook-timeout", "0")
     pool = project.start_pool(2, *limits)

@@ -94,6 +94,15 @@ def close_stderr(name):
     return wait_for.func(name)
 
 @task(queue="foo")
+def close_descriptors():
+    os.close(1), os.close(2)
+
+@task(queue="foo")
+def open_file():
+    with open(FOLDER / "file", "w") as file:
+        return file.fileno()
+
+@task(queue="foo")
 def fill_stdout():
     note("filling")
     while True:
@@ -199,6 +208,16 @@ def test_closed_stderr__does_not_keep_the_worker_from_interrupting(project: Work
     worker.signal(signal.SIGTERM)
     project.wait_for_note("finally go")
     worker.wait(timeout=10)
+
+
+def test_closed_descriptors__are_open_again_after_the_job(project: WorkerProject) -> None:
+    """Or else the next file or connection would have their numbers, and get the log."""
+    worker = project.start_ready()
+    project.submit("close_descriptors").result()
+    assert project.submit("open_file").result() > 2
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert "Stopped (SIGTERM): 2 jobs completed" in worker.output()
 
 
 def test_full_stdout__does_not_keep_the_worker_from_ending(project: WorkerProject) -> None:

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.processes import Process, clean_environment
+from tests.support.processes import Process, clean_environment, living_in
 from tests.support.waiting import wait_for
 from tests.support.workers import WorkerProject
 
@@ -77,12 +77,7 @@ class PoolProject(WorkerProject):
 
         Not by a variable: a process that gives itself a title overwrites where it stood.
         """
-        sessions = {pool.pid for pool in self.pools}
-        return {
-            int(folder.name)
-            for folder in Path("/proc").glob("[0-9]*")
-            if _living_session(folder) in sessions
-        }
+        return living_in({pool.pid for pool in self.pools})
 
     @property
     def registered(self) -> set[int]:
@@ -141,12 +136,3 @@ def kill(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         pass
-
-
-def _living_session(folder: Path) -> int:
-    """Return the session of a process, 0 if it has ended (proc(5), stat)."""
-    try:
-        state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-    except OSError:
-        return 0
-    return 0 if state == "Z" else int(session)

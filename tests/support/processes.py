@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.support.waiting import DEADLINE, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 GEARFLEET = [sys.executable, "-m", "gearfleet"]
@@ -145,3 +145,21 @@ def run(
         timeout=timeout,
         check=False,
     )
+
+
+def living_in(sessions: Collection[int]) -> set[int]:
+    """Return the processes of these sessions that have not ended, whoever is their parent now."""
+    return {
+        int(folder.name)
+        for folder in Path("/proc").glob("[0-9]*")
+        if _living_session(folder) in sessions
+    }
+
+
+def _living_session(folder: Path) -> int:
+    """Return the session of a process, 0 if it has ended (proc(5), stat)."""
+    try:
+        state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+    except OSError:
+        return 0
+    return 0 if state == "Z" else int(session)

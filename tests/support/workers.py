@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gearfleet import Client
 from gearfleet.config import Settings
-from tests.support.processes import GEARFLEET, Process, clean_environment
+from tests.support.processes import GEARFLEET, Process, clean_environment, living_in
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -143,8 +143,14 @@ class WorkerProject:
         (self.folder / name).touch()
 
     def close(self) -> None:
-        """End the workers at once: to drain, one would wait for a job that no test lets end."""
+        """End the workers at once: to drain, one would wait for a job that no test lets end.
+
+        One that has ended by then, however it did, must have left nobody behind.
+        """
+        ended = {process.pid for process in self._processes if process.returncode is not None}
+        orphans = living_in(ended)
         for process in self._processes:
             process.kill()
         self._pool.shutdown()
         self.client.close()
+        assert not orphans, f"processes {orphans} of workers that have ended"

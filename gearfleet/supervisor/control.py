@@ -80,6 +80,11 @@ class Supervisor:
         """Return the process id of supervisord itself."""
         return int(self._call("supervisor.getPID"))
 
+    def processes_named(self, names: Sequence[str]) -> tuple[Process, ...]:
+        """Return those of the named processes that there are; quick where there are many others."""
+        answers = self._each("supervisor.getProcessInfo", names)
+        return tuple(Process.from_info(info) for _, info in answers if "faultCode" not in info)
+
     def limits(self) -> dict[str, Limits]:
         """Return by process what the configuration that was read last says of it."""
         return {

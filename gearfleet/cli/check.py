@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from gearfleet.errors import EXIT_FAILED, ConfigError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gearfleet.cli.builder import Verbs
     from gearfleet.cli.fleets import Planned
@@ -20,6 +20,23 @@ if TYPE_CHECKING:
     from gearfleet.fleet import Finding, Fleet
     from gearfleet.fleet.checks.disk import Folder
     from gearfleet.fleet.checks.texts import Configuration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What is looked at.
+
+    Attributes:
+        made: the plan; None without a project.
+        files: that would be rendered now, by name.
+        folder: that they would be rendered to, as it is; None where it is not named.
+        configuration: of supervisord; None where it is not named.
+    """
+
+    made: Planned | None
+    files: Mapping[str, str]
+    folder: Folder | None
+    configuration: Configuration | None
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -30,11 +47,10 @@ def add_verbs(verbs: Verbs) -> None:
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what to look at."""
-    from gearfleet.cli.fleets import add_host
+    from gearfleet.cli.render import add_what_to_render, directory
 
-    add_host(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="the directory that is rendered to"
+        "-o", "--output", type=directory, metavar="DIR", help="the directory that is rendered to"
     )
     parser.add_argument(
         "-c",
@@ -43,12 +59,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the main supervisord.conf; it is read with all that it includes",
     )
-    parser.add_argument(
-        "--template-dir",
-        type=Path,
-        metavar="DIR",
-        help="templates here are used before the built-in ones [GEARFLEET_TEMPLATE_DIR]",
-    )
+    add_what_to_render(parser)
 
 
 def check(args: argparse.Namespace, output: Output) -> int:
@@ -68,44 +79,54 @@ def check(args: argparse.Namespace, output: Output) -> int:
 def _findings(args: argparse.Namespace) -> Iterator[Finding]:
     from gearfleet.cli.fleets import maybe_planned
 
-    made = maybe_planned(args, may_lack_apps=bool(args.configuration))
-    if made is not None:
-        yield from of_project(args, made)
-    if args.configuration:
-        yield from of_configuration(args, made)
+    material = read_all(args, maybe_planned(args, may_lack_apps=bool(args.configuration)))
+    yield from of_project(material)
+    yield from of_configuration(material)
 
 
-def of_project(args: argparse.Namespace, made: Planned) -> Iterator[Finding]:
+def read_all(args: argparse.Namespace, made: Planned | None) -> Material:
+    """Render the fleet of `made`, and read the files that `args` name."""
+    return Material(
+        made=made,
+        files=rendered(args, made) if made else {},
+        folder=folder_at(args.output, made.fleet) if made and args.output else None,
+        configuration=configuration_at(args.configuration) if args.configuration else None,
+    )
+
+
+def of_project(material: Material) -> Iterator[Finding]:
     """Yield what is wrong with the project, and with the directory that is rendered to."""
     from gearfleet.fleet.checks import ThisHost, check_fleet, check_tasks
     from gearfleet.fleet.checks.disk import review_clashes, review_folder
     from gearfleet.fleet.checks.reading import read_folder
 
-    files = rendered(args, made)
+    made, folder = material.made, material.folder
+    if made is None:
+        return
     found = [
         *check_tasks(made.registry, made.fleet, made.others),
-        *check_fleet(made.fleet, files, ThisHost()),
+        *check_fleet(made.fleet, material.files, ThisHost()),
     ]
     yield from _with_lines(found, made.fleet.origin)
-    if args.output:
-        yield from review_folder(made.fleet, files, folder_at(args.output, made.fleet))
-        if not args.configuration:
-            yield from review_clashes(made.fleet, read_folder(args.output, os.environ))
+    if folder is not None:
+        yield from review_folder(made.fleet, material.files, folder)
+        if material.configuration is None:
+            yield from review_clashes(made.fleet, read_folder(folder.path, os.environ))
 
 
-def of_configuration(args: argparse.Namespace, made: Planned | None) -> Iterator[Finding]:
+def of_configuration(material: Material) -> Iterator[Finding]:
     """Yield what is wrong with a whole configuration, and with the place of the fleet in it."""
     from gearfleet.fleet.checks import ThisHost, check_configuration
     from gearfleet.fleet.checks.disk import review_clashes, review_inclusion
 
-    configuration = configuration_at(args.configuration)
+    configuration = material.configuration
+    if configuration is None:
+        return
     yield from check_configuration(configuration, ThisHost())
-    if made is not None:
-        yield from review_clashes(made.fleet, configuration)
-        if args.output:
-            yield from review_inclusion(
-                configuration, rendered(args, made), folder_at(args.output, made.fleet)
-            )
+    if material.made is not None:
+        yield from review_clashes(material.made.fleet, configuration)
+    if material.folder is not None:
+        yield from review_inclusion(configuration, material.files, material.folder)
 
 
 def configuration_at(path: Path) -> Configuration:
@@ -124,10 +145,10 @@ def configuration_at(path: Path) -> Configuration:
 
 def rendered(args: argparse.Namespace, made: Planned) -> dict[str, str]:
     """Return what ``render`` would write, unchecked."""
+    from gearfleet.cli.render import template_dir_of
     from gearfleet.fleet import render
 
-    template_dir = args.template_dir or made.project.settings.template_dir
-    return render(made.fleet, template_dir=template_dir)
+    return render(made.fleet, template_dir=template_dir_of(args, made.project))
 
 
 def folder_at(path: Path, fleet: Fleet) -> Folder:

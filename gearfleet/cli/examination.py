@@ -15,6 +15,7 @@ from gearfleet.errors import DiscoveryError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gearfleet.cli.check import Material
     from gearfleet.cli.fleets import Planned
     from gearfleet.cli.project import Project
     from gearfleet.fleet import Finding
@@ -38,6 +39,7 @@ def examine(args: Namespace) -> Examination:
         UsageError: no app is named, or there is no such file.
         ConfigError: the settings are wrong.
     """
+    from gearfleet.cli.check import read_all
     from gearfleet.cli.project import load_project, require_apps
     from gearfleet.fleet.findings import in_order
     from gearfleet.monitor.queues import review_servers
@@ -46,11 +48,11 @@ def examine(args: Namespace) -> Examination:
     project = require_apps(load_project(args))
     made, found = _planned(project, args)
     chosen = _with_places(args, made)
+    material = read_all(chosen, made if made.fleet.programs else None)
     snapshot = _snapshot(chosen, made)
-    found += _configured(chosen, made)
+    found += _configured(material)
     found += [*review_supervision(snapshot), *review_servers(snapshot)]
-    on_disk = _on_disk(chosen, made)
-    return Examination(snapshot=snapshot, on_disk=on_disk, findings=in_order(found))
+    return Examination(snapshot=snapshot, on_disk=_on_disk(material), findings=in_order(found))
 
 
 def _planned(project: Project, args: Namespace) -> tuple[Planned, list[Finding]]:
@@ -110,15 +112,12 @@ def _where_it_lies(args: Namespace, made: Planned) -> Path | None:
     return next((Path(each.file).parent for each in files if each.text.startswith(mark)), None)
 
 
-def _configured(args: Namespace, made: Planned) -> list[Finding]:
+def _configured(material: Material) -> list[Finding]:
     """Return what `check` says, save the notes: those are for whoever writes the tasks."""
-    from gearfleet.cli import check
+    from gearfleet.cli.check import of_configuration, of_project
     from gearfleet.fleet import Severity
 
-    has_plan = bool(made.fleet.programs)
-    found = [*check.of_project(args, made)] if has_plan else []
-    if args.configuration:
-        found += check.of_configuration(args, made if has_plan else None)
+    found = [*of_project(material), *of_configuration(material)]
     return [each for each in found if each.severity is not Severity.NOTE]
 
 
@@ -178,15 +177,13 @@ def _way(args: Namespace, project: Project) -> tuple[Callable[[], Supervisor] | 
     return connect, f"--host {args.host}"
 
 
-def _on_disk(args: Namespace, made: Planned) -> dict[str, str]:
+def _on_disk(material: Material) -> dict[str, str]:
     """Return how the file of each program lies on the disk."""
-    from gearfleet.cli.check import folder_at, rendered
-
-    if args.output is None or not made.fleet.programs:
+    if material.folder is None:
         return {}
-    wanted, found = rendered(args, made), folder_at(args.output, made.fleet).files
+    found = material.folder.files
     states = {True: "as planned", False: "differs"}
     return {
         name.removesuffix(".conf"): states[found[name] == text] if name in found else "missing"
-        for name, text in wanted.items()
+        for name, text in material.files.items()
     }

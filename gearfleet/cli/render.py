@@ -96,7 +96,7 @@ def _print(args: argparse.Namespace, output: Output) -> int:
     try:
         exporter = exporters.find(args.exporter)
         fleet, project = _fleet(args)
-        text = exporter.document(fleet, template_dir=_template_dir(args, project))
+        text = exporter.document(fleet, template_dir=template_dir_of(args, project))
     except BaseException as error:  # Ctrl-C and a mistake of ours empty a fleet as well
         output.document(exporters.refusal(args.exporter, error))
         raise
@@ -110,7 +110,7 @@ def files_of(args: argparse.Namespace) -> dict[str, str]:
 
     exporter = exporters.find(getattr(args, "exporter", exporters.DEFAULT))
     fleet, project = _fleet(args)
-    return exporter.files(fleet, template_dir=_template_dir(args, project))
+    return exporter.files(fleet, template_dir=template_dir_of(args, project))
 
 
 def _fleet(args: argparse.Namespace) -> tuple[Fleet, Project]:
@@ -131,7 +131,12 @@ def _fleet(args: argparse.Namespace) -> tuple[Fleet, Project]:
     return fleet, project
 
 
-def _template_dir(args: argparse.Namespace, project: Project) -> Path | None:
+def template_dir_of(args: argparse.Namespace, project: Project) -> Path | None:
+    """Return the directory of the user's templates, if there is one.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     chosen: Path | None = args.template_dir or project.settings.template_dir
     if chosen:
         _refuse_unreadable(chosen)

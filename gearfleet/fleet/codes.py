@@ -344,13 +344,13 @@ _TABLE = (
         "GF506",
         ERROR,
         "supervisord does not know processes of the plan",
-        "`gearfleet render`, then let supervisord read the files",
+        "`gearfleet apply -o DIR -c FILE`",
     ),
     Code(
         "GF507",
         WARNING,
         "supervisord has processes in groups of the fleet that are not in the plan",
-        "let supervisord read what is rendered now",
+        "`gearfleet apply -o DIR -c FILE`",
     ),
     Code(
         "GF508",

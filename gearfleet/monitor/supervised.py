@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: supervisord's own descriptors: sockets, log, connections of clients.
 _OWN_DESCRIPTORS = 100
 
+_APPLY = "Bring supervisord to the plan: gearfleet apply -o DIR -c FILE"
+
 #: Exit codes that a rendered program is not started again for (docs/reference/exit-codes.md).
 _MEANINGS = {
     2: "its command line names something that does not exist",
@@ -136,8 +138,7 @@ def _unknown(snapshot: Snapshot) -> Iterator[Finding]:
             "GF506",
             f"supervisord does not know {len(names)} processes of program '{program_name}' "
             f"({named(names)})",
-            "Render the fleet into a directory that supervisord includes, then: "
-            "supervisorctl reread, and supervisorctl update",
+            _APPLY,
         )
 
 
@@ -150,7 +151,7 @@ def _unplanned(snapshot: Snapshot) -> Iterator[Finding]:
                 "GF507",
                 f"supervisord has the process {process.namespec} ({process.state}), which is not "
                 "in the plan",
-                "Render the fleet, then: supervisorctl reread, and supervisorctl update",
+                _APPLY,
             )
 
 

@@ -172,6 +172,11 @@ def test_check__of_included_files_that_cannot_be_read(site: Site) -> None:
     assert found["GF223"]["file"].endswith("folder.conf")
 
 
+def test_check__with_a_template_directory_that_is_not_there(site: Site) -> None:
+    done = site.gearfleet("check", "--template-dir", "tmeplates")
+    assert (done.returncode, "tmeplates: No such file" in done.stderr) == (78, True)
+
+
 def test_check__of_a_configuration_that_is_not_there(site: Site) -> None:
     done = site.gearfleet("check", "-c", "nowhere.conf")
     assert done.returncode == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.job_servers import JobServer
 
@@ -131,6 +131,14 @@ def test_killed_parent__has_its_workers_drain(project: PoolProject) -> None:
     project.wait_until_all_gone()
     assert pool.output().count("The parent of the pool is gone: this worker stops") == 3
     assert "1 jobs completed, 0 failed, 0 given back" in pool.output()
+
+
+def test_strangers__that_tasks_leave_behind_are_reaped(project: PoolProject) -> None:
+    """They become the parent's children, as everybody's do where it is PID 1 of a container."""
+    project.start_pool(1)
+    pids = [project.submit("leave_behind").result() for _ in range(3)]
+    # A process that has ended is there until its parent has taken note.
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "nobody left")
 
 
 def test_killed_nursery__is_replaced_and_the_workers_go_on(project: PoolProject) -> None:

@@ -49,10 +49,13 @@ def begin_job(project: WorkerProject, *options: str, task: str = "wait_for") -> 
     return worker
 
 
+@pytest.mark.parametrize(
+    "options", [(), ("--threads", "2"), ("-w", "2")], ids=["", "threads", "pool"]
+)
 def test_job_server__killed_and_started_again_in_the_middle_of_a_job(
-    project: WorkerProject, own_job_server: JobServer, server: Process
+    project: WorkerProject, own_job_server: JobServer, server: Process, options: tuple[str, ...]
 ) -> None:
-    worker = begin_job(project)
+    worker = begin_job(project, *options)
     server.kill()
     own_job_server.start()
     project.allow("go")

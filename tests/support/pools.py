@@ -27,6 +27,12 @@ def pid():
     return os.getpid()
 
 @task(queue="foo")
+def leave_behind():
+    import subprocess
+    script = "sleep 0.1 >/dev/null & echo $!"
+    return int(subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, check=True).stdout)
+
+@task(queue="foo")
 def hold(name):
     note(f"hold {os.getpid()}")
     try:

@@ -38,6 +38,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/task_level.py
 	$(BIN)/python benchmarks/board.py
+	$(BIN)/python benchmarks/render.py 1000 10000
+	$(BIN)/python benchmarks/help.py
 	$(MAKE) --no-print-directory bench-peers
 
 bench-peers: $(READY)

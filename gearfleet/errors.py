@@ -55,7 +55,6 @@ command ends with when the exception reaches it (docs/reference/exit-codes.md).
 from __future__ import annotations
 
 import builtins
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     listing = f"(known: {', '.join(names) or 'none'})."
+    from difflib import get_close_matches  # only who makes a mistake waits for it
+
     nearest = get_close_matches(name, names, n=1)
     return f"{listing} Did you mean '{nearest[0]}'?" if nearest else listing
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gearfleet.cli.builder import build_parser, parse
-from gearfleet.cli.output import Output
 from gearfleet.errors import DiscoveryError, GearfleetError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+    from gearfleet.cli.output import Output
 
 #: What a shell reports for a command that Ctrl-C ended: 128 + SIGINT.
 EXIT_INTERRUPTED = 130
@@ -41,13 +41,19 @@ def _main(words: Sequence[str]) -> int:
             read_env_files(os.environ)
         args = parse(build_parser(words), words)
     except GearfleetError as error:
-        return fail(error, Output(json="--json" in words))
-    output = Output(
+        return fail(error, _output(json="--json" in words))
+    output = _output(
         json=getattr(args, "json", False),
         color=False if getattr(args, "no_color", False) else None,
         verbosity=getattr(args, "verbose", 0),
     )
     return run(args, output)
+
+
+def _output(**options: Any) -> Output:
+    from gearfleet.cli.output import Output  # what prints the help does without it
+
+    return Output(**options)
 
 
 def run(args: argparse.Namespace, output: Output) -> int:
@@ -86,6 +92,8 @@ def fail(error: GearfleetError, output: Output) -> int:
     """Report `error` and return the exit code that goes with it."""
     if isinstance(error, DiscoveryError) and error.__cause__ is not None:
         cause = error.__cause__
+        import traceback
+
         output.talk("".join(traceback.format_exception(cause)).rstrip())
     output.talk(f"gearfleet: error: {error}")
     if output.json:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gearfleet.config import OPTIONS
 from gearfleet.errors import UnrepresentableValue
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
     from gearfleet.config import Value
     from gearfleet.fleet.model import Program
+
+T = TypeVar("T")
 
 #: Options whose text may hold Supervisor's expansions, or may not even look as if.
 _TEXTS: Mapping[str, Callable[[str], str]] = {
@@ -35,34 +36,33 @@ def program_lines(program: Program) -> tuple[tuple[str, str], ...]:
 
 
 def _lines(program: Program) -> Iterator[tuple[str, str]]:
-    with _naming(program, "executable" if program.modules else "command"):
-        yield "command", quoting.command(program.command)
+    what = "executable" if program.modules else "command"
+    yield "command", _written(program, what, quoting.command, program.command)
     yield "numprocs", str(program.processes)
     for option in OPTIONS:
         if option in program.options:
-            with _naming(program, option):
-                yield option, _text(option, program.options[option])
+            yield option, _text(program, option, program.options[option])
     if program.environment:
         yield "environment", ",".join(_variables(program))
 
 
 def _variables(program: Program) -> Iterator[str]:
-    for name in sorted(program.environment):
-        with _naming(program, f"environment.{name}"):
-            yield f"{name}={quoting.variable(program.environment[name])}"
+    for name, value in sorted(program.environment.items()):
+        yield f"{name}={_written(program, f'environment.{name}', quoting.variable, value)}"
 
 
-def _text(option: str, value: Value) -> str:
+def _text(program: Program, option: str, value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, tuple):
         return ",".join(value)
-    return _TEXTS.get(option, quoting.plain)(str(value))
+    return _written(program, option, _TEXTS.get(option, quoting.plain), str(value))
 
 
-@contextmanager
-def _naming(program: Program, option: str) -> Iterator[None]:
+def _written(program: Program, option: str, quote: Callable[[T], str], value: T) -> str:
     try:
-        yield
+        return quote(value)
     except quoting.Refused as reason:
         raise UnrepresentableValue(f"{program.place(option)} {reason}") from None

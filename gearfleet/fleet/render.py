@@ -81,7 +81,7 @@ class _Parts:
 
     def program(self, program: Program) -> str:
         ready = self._templates.ready
-        lines = [(name, ready(text)) for name, text in program_lines(program)]
+        lines = [(ready(name), ready(text)) for name, text in program_lines(program)]
         return self._draw("program.conf.j2", program=program, lines=lines)
 
     def group(self, group: Group) -> str:

@@ -34,7 +34,6 @@ def test_help__imports_no_verb() -> None:
         "gearfleet.cli",
         "gearfleet.cli.builder",
         "gearfleet.cli.main",
-        "gearfleet.cli.output",
         "gearfleet.errors",
     }
 

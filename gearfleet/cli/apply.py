@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gearfleet.errors import EXIT_FAILED, UsageError
+from gearfleet.errors import EXIT_FAILED, SupervisorError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -198,10 +198,26 @@ class Change:
     def carry_out(self) -> int:
         """Bring supervisord to the files that were committed, and return the exit code."""
         if self.is_committed:
-            self.halts = self._way.carry_out(self._ready.groups, self.step)
+            self.halts = self._carried_out()
             if not self.halts:
                 self._ready.settle()
         return self._end()
+
+    def _carried_out(self) -> tuple[Halt, ...]:
+        from gearfleet.supervisor.extension import is_refusal_to_read
+
+        try:
+            return self._way.carry_out(self._ready.groups, self.step)
+        except SupervisorError as error:
+            if is_refusal_to_read(error):
+                # It would refuse everybody's changes for as long as these files are there.
+                self._ready.roll_back()
+                self._output.talk("gearfleet: the files are as they were before")
+            raise
+        except KeyboardInterrupt:
+            if not self._way.lacking:
+                self._output.talk("gearfleet: supervisord goes on; apply again to see the rest")
+            raise
 
     def _end(self) -> int:
         for halt in self.halts:

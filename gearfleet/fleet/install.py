@@ -92,6 +92,21 @@ class Installation:
                 _apply(self.files, self.target, self.changes)
             manifest.save(self._path, after)
 
+    def roll_back(self) -> None:
+        """Have everything as it was before `commit`: supervisord does not take the files.
+
+        Raises:
+            GearfleetError: the system refuses, or another command is at it.
+        """
+        back = {name: self._texts[name] for name in (*self.changes.changed, *self.changes.removed)}
+        with _alone(self.target), _explained(self.target):
+            for name, text in back.items():
+                _replace(self.target / name, text)
+            for name in self.changes.added:
+                (self.target / name).unlink(missing_ok=True)
+            _sync(self.target)
+            manifest.save(self._path, self._before)
+
     def settle(self) -> None:
         """Forget the groups of earlier files: supervisord has been brought to these.
 
@@ -245,8 +260,11 @@ def _alone(target: Path) -> Iterator[None]:
 
 def _sweep(target: Path) -> None:
     """Remove what a command left behind that was killed."""
-    for folder in target.glob(f"{HIDDEN}*"):
-        shutil.rmtree(folder, ignore_errors=True)
+    for left in target.glob(f"{HIDDEN}*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -276,7 +294,7 @@ def _apply(files: Mapping[str, str], target: Path, changes: Changes) -> None:
         staged.mkdir()
         before.mkdir()
         for name in (*changes.added, *changes.changed):
-            _write(staged / name, files[name])
+            _write(staged / name, files[name].encode())
         for name in (*changes.changed, *changes.removed):
             shutil.copy2(target / name, before / name)
         try:
@@ -286,9 +304,15 @@ def _apply(files: Mapping[str, str], target: Path, changes: Changes) -> None:
             raise
 
 
-def _write(path: Path, text: str) -> None:
+def _replace(path: Path, text: bytes) -> None:
+    draft = path.with_name(f"{HIDDEN}{path.name}.old")
+    _write(draft, text)
+    draft.replace(path)
+
+
+def _write(path: Path, text: bytes) -> None:
     with path.open("wb") as file:
-        file.write(text.encode())
+        file.write(text)
         os.fchmod(file.fileno(), MODE)
         file.flush()
         os.fsync(file.fileno())

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 
+#: Of supervisor.xmlrpc.Faults.
+CANT_REREAD = 92
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessChange:
@@ -141,5 +144,14 @@ def _halts(failed: Iterable[dict[str, Any]], groups: Sequence[str]) -> Iterable[
 
 
 def _is_unknown_method(error: SupervisorError) -> bool:
+    return _is_fault(error, UNKNOWN_METHOD)
+
+
+def is_refusal_to_read(error: SupervisorError) -> bool:
+    """Tell whether supervisord could not read its configuration, and so changed nothing."""
+    return _is_fault(error, CANT_REREAD)
+
+
+def _is_fault(error: SupervisorError, code: int) -> bool:
     cause = error.__cause__
-    return isinstance(cause, Fault) and cause.faultCode == UNKNOWN_METHOD
+    return isinstance(cause, Fault) and cause.faultCode == code

@@ -195,6 +195,23 @@ def test_apply__without_the_extension_names_who_would_be_restarted(
         site.assert_nothing_to_update()
 
 
+def test_apply__files_that_only_supervisord_itself_refuses_are_taken_back(
+    tmp_path: Path, gearmand: JobServer
+) -> None:
+    """Without the extension it is asked only when they are there: its environment may differ."""
+    with Site(tmp_path, gearmand.address, python=sys.executable, extension=False) as site:
+        site.settings()
+        assert site.apply().returncode == 0
+        other = site.daemon.conf_d / "other.conf"
+        other.write_text("[program:other]\ncommand=%(ENV_ONLY_HERE)s\n")
+        before = {path: path.read_text() for path in site.daemon.conf_d.iterdir()}
+        site.module("worker_new", "new", "think")
+        refused = site.apply("--yes", ONLY_HERE="/bin/cat")
+        assert refused.returncode == 1
+        assert "the files are as they were before" in refused.stderr
+        assert {path: path.read_text() for path in site.daemon.conf_d.iterdir()} == before
+
+
 def test_apply__without_a_supervisord_changes_nothing(tmp_path: Path, gearmand: JobServer) -> None:
     site = Site(tmp_path, gearmand.address, python=sys.executable)
     site.settings()

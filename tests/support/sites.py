@@ -78,8 +78,8 @@ class Site:
         command = [*GEARFLEET, "scale", "-c", self.daemon.config, *words]
         return run(command, cwd=self.folder, env=clean_environment())
 
-    def apply(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return run(self.words(*words), cwd=self.folder, env=clean_environment())
+    def apply(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return run(self.words(*words), cwd=self.folder, env=clean_environment(**env))
 
     def applied(self, *words: str) -> dict[str, Any]:
         done = self.apply("--json", *words)

@@ -118,6 +118,7 @@ class Job:
             self._end("" if is_as_wanted else "somebody replaced or removed the group meanwhile")
             return
         if self._is_being_stopped():
+            self._describe()
             self.give_up("somebody stops the whole group meanwhile")
             return
         for name, phase in list(self._phases.items()):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gearfleet.cli.project import load_project, require_apps
-from gearfleet.errors import UsageError
+from gearfleet.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -60,9 +60,15 @@ def _cpus(text: str) -> int:
 
 
 def cpus_of(args: argparse.Namespace, settings: Settings) -> int | None:
-    """Return how many CPUs the chosen host has; None if nobody knows."""
+    """Return how many CPUs the chosen host has; None if nobody knows.
+
+    Raises:
+        UnknownName: the settings have hosts, and this is none of them, nor the one we are on.
+    """
     from gearfleet.fleet import usable_cpus
 
+    if settings.hosts and args.host not in {*settings.hosts, socket.gethostname()}:
+        raise UnknownName.of("host", args.host, settings.hosts)
     here = usable_cpus() if args.host == socket.gethostname() else None
     return args.cpus or settings.cpus_of(args.host) or here
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gearfleet.config import values
 from gearfleet.config.options import check_options, checked
@@ -26,6 +26,7 @@ HOOKS = ("on_start", "on_fork", "before_job", "after_job", "on_drain", "on_shutd
 LAYERS = ("fleet", "queues", "programs")
 
 Table = Mapping[str, Any]
+T = TypeVar("T")
 
 
 def read_settings(table: Table, *, root: Path, origin: str) -> Settings:
@@ -180,22 +181,6 @@ def _prefix(value: object, path: str) -> str | Callable[[str], str]:
     return value if callable(value) else _text(value, path)
 
 
-def _seconds(value: object, path: str) -> float:
-    return checked(values.seconds, value, path)
-
-
-def _boolean(value: object, path: str) -> bool:
-    return checked(values.boolean, value, path)
-
-
-def _send_failure(value: object, path: str) -> str:
-    return checked(values.send_failure, value, path)
-
-
-def _results(value: object, path: str) -> str:
-    return checked(values.results, value, path)
-
-
 def _store(value: object, path: str) -> str:
     return checked(values.store, value, path)
 
@@ -204,14 +189,6 @@ def _schedules(value: object, path: str) -> dict[str, Table]:
     return {
         name: _table(item, f"{path}.{toml_key(name)}") for name, item in _table(value, path).items()
     }
-
-
-def _save_limit(value: object, path: str) -> int:
-    return checked(values.save_limit, value, path)
-
-
-def _save_limit_per(value: object, path: str) -> str:
-    return checked(values.save_limit_per, value, path)
 
 
 def _signing_keys(value: object, path: str) -> tuple[str, ...]:
@@ -224,22 +201,6 @@ def check_signing_keys(value: object, source: str) -> tuple[str, ...]:
         return values.secrets(value)
     except values.BadValue as expected:
         raise ConfigError(f"{source} must be {expected}") from None
-
-
-def _positive(value: object, path: str) -> int:
-    return checked(values.positive, value, path)
-
-
-def _count(value: object, path: str) -> int:
-    return checked(values.count, value, path)
-
-
-def _integer(value: object, path: str) -> int:
-    return checked(values.integer, value, path)
-
-
-def _variable(value: object, path: str) -> str:
-    return checked(values.variable, value, path)
 
 
 def _url(value: object, path: str) -> str:
@@ -257,26 +218,31 @@ def _hooks(value: object, path: str) -> dict[str, tuple[str, ...]]:
     return {key: _texts(item, f"{path}.{key}") for key, item in table.items()}
 
 
+def _by(check: Callable[[object], T]) -> Callable[[object, str], T]:
+    """Return what reads a value with `check`, given the path of its key."""
+    return lambda value, path: checked(check, value, path)
+
+
 _PLAIN: Mapping[str, Callable[[object, str], Any]] = {
     "apps": _texts,
     "servers": _servers,
     "prefix": _prefix,
     "hooks": _hooks,
-    "client_timeout": _seconds,
+    "client_timeout": _by(values.seconds),
     "worker_servers": _servers,
-    "always_eager": _boolean,
-    "disabled": _boolean,
-    "send_failure": _send_failure,
+    "always_eager": _by(values.boolean),
+    "disabled": _by(values.boolean),
+    "send_failure": _by(values.send_failure),
     "signing_keys": _signing_keys,
-    "compress_above": _count,
-    "max_payload_bytes": _positive,
-    "retries": _count,
-    "retry_after": _seconds,
-    "results": _results,
-    "save_limit": _save_limit,
-    "failure_limit": _count,
-    "save_limit_per": _save_limit_per,
-    "quarantine_after": _count,
+    "compress_above": _by(values.count),
+    "max_payload_bytes": _by(values.positive),
+    "retries": _by(values.count),
+    "retry_after": _by(values.seconds),
+    "results": _by(values.results),
+    "save_limit": _by(values.save_limit),
+    "failure_limit": _by(values.count),
+    "save_limit_per": _by(values.save_limit_per),
+    "quarantine_after": _by(values.count),
     "schedules": _schedules,
     "schedule_store": _store,
     "time_zone": _text,
@@ -284,10 +250,13 @@ _PLAIN: Mapping[str, Callable[[object, str], Any]] = {
 }
 _HOST: Mapping[str, Callable[[object, str], Any]] = {
     "url": _url,
-    "username_env": _variable,
-    "password_env": _variable,
+    "username_env": _by(values.variable),
+    "password_env": _by(values.variable),
     "role": _text,
-    "cpus": _positive,
+    "cpus": _by(values.positive),
 }
-_GROUP: Mapping[str, Callable[[object, str], Any]] = {"programs": _texts, "priority": _integer}
+_GROUP: Mapping[str, Callable[[object, str], Any]] = {
+    "programs": _texts,
+    "priority": _by(values.integer),
+}
 _PATHS = ("root", "template_dir", "run_dir")

@@ -87,6 +87,11 @@ def _parse(files: Mapping[str, str]) -> list[Any]:
 def _compare_group(group: Group, members: list[Program], read: Any) -> None:
     if read is None:
         raise InvalidFleet(f"Group '{group.name}' is planned, but not in the rendered files")
+    if group.priority not in (None, read.priority):
+        raise InvalidFleet(
+            f"Supervisor reads 'priority' of group '{group.name}' as {read.priority} where "
+            f"{group.priority} is meant; does a template write it?"
+        )
     planned = _processes(group, members)
     found = {config.name: config for config in read.process_configs}
     for process in found.keys() - planned.keys():

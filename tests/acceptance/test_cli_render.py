@@ -305,3 +305,14 @@ def test_options__may_stand_before_or_after_the_verb(project: Path) -> None:
     after = gearfleet("tasks", "--json", "--app", "mill", cwd=project)
     assert before.returncode == 0
     assert before.stdout == after.stdout
+
+
+def test_render__for_a_host_that_nobody_has(project: Path) -> None:
+    settings = project / "gearfleet.toml"
+    settings.write_text(settings.read_text() + "[hosts.web1.fleet]\nprocesses = 'cpu'\n")
+    done = gearfleet("render", "--host", "web2", cwd=project)
+    assert done.returncode == 2
+    assert "Unknown host 'web2' (known: web1). Did you mean 'web1'?" in done.stderr
+    assert "hosts.web1.cpus" in gearfleet("render", "--host", "web1", cwd=project).stderr
+    assert gearfleet("render", "--host", "web1", "--cpus", "3", cwd=project).returncode == 0
+    assert gearfleet("render", cwd=project).returncode == 0

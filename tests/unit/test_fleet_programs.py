@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gearfleet.errors import ConfigError
+from gearfleet.errors import ConfigError, InvalidFleet
 from gearfleet.fleet import Fleet, Program, render, usable_cpus, validate
 from tests.support.fleets import ONE, fleet
 
@@ -250,3 +250,12 @@ def test_layout__that_cannot_be(table: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as raised:
         fleet(**table)
     assert said in str(raised.value)
+
+
+def test_group__priority_is_what_a_template_has_to_say(tmp_path: Path) -> None:
+    planned = fleet(ONE, groups={"foo": {"priority": 5}})
+    (tmp_path / "group.conf.j2").write_text(
+        '{% extends "builtin/group.conf.j2" %}{% block extra %}\npriority=6\n{% endblock %}'
+    )
+    with pytest.raises(InvalidFleet, match="'priority' of group 'foo' as 6 where 5 is meant"):
+        validate(planned, render(planned, template_dir=tmp_path))

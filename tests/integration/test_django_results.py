@@ -17,6 +17,7 @@ from tests.support import django_databases
 from tests.support.django_databases import EMPTY, POSTGRESQL, SQLITE
 from tests.support.processes import clean_environment, run
 from tests.support.store_contract import StoreContract, failure, success
+from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,6 +102,22 @@ def test_on_both_sides_of_a_fork(store: ResultStore) -> None:
     assert store.count_group("g") == 3
 
 
+def test_an_idle_connection_is_closed(alias: str) -> None:
+    from django.db import connections
+
+    from gearfleet.contrib.django.results.desk import Desk
+
+    def connect() -> tuple[threading.Thread, Any]:
+        connections[alias].ensure_connection()
+        return threading.current_thread(), connections[alias]
+
+    desk = Desk(alias, idle=0.02)
+    for _ in range(3):
+        thread, connection = desk.do(connect)
+        wait_for(lambda thread=thread: not thread.is_alive(), "the end of the thread")
+        assert connection.connection is None
+
+
 def test_written_by_many_at_once__exactly_so_many_are_kept(
     make: Callable[..., ResultStore],
 ) -> None:
@@ -143,6 +160,9 @@ def test_texts_that_no_database_takes(store: ResultStore) -> None:
     assert found == store.get("\ud800 ü")
     assert [each.id for each in store.group(long)] == [found.id]
     assert store.delete(["a\0b"]) == 1
+    for attempt in (-5, 2**52, 2**52):
+        store.save([success("d", attempt=attempt), success("e\0"), success("e\ufffd")])
+    assert store.get("d") is not None
 
 
 @pytest.mark.parametrize("alias", [SQLITE], indirect=True)

@@ -7,12 +7,9 @@ the whole job may take; rows for `executemany` take 18, for PostgreSQL's COPY 21
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-
-from django.conf import settings
-from django.utils import timezone
 
 from gearfleet.contrib.django.models import MAX_LENGTH, Record
 from gearfleet.results import Sealed
@@ -40,15 +37,17 @@ def insert(connection: BaseDatabaseWrapper, sealed: Sequence[Sealed]) -> None:
     rows = [row(each, connection) for each in sealed]
     with connection.cursor() as cursor:
         if len(rows) > 1 and _has_copy(connection):
-            with (
-                connection.wrap_database_errors,
-                cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy,
-            ):
+            copying = cursor.copy(f"COPY {table} ({columns}) FROM STDIN")
+            with connection.wrap_database_errors, copying as copy:
                 for each in rows:
                     copy.write_row(each)
             return
         marks = ", ".join(["%s"] * len(_COLUMNS))
-        cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+        statement = f"INSERT INTO {table} ({columns}) VALUES ({marks})"
+        if len(rows) == 1:
+            cursor.execute(statement, rows[0])
+        else:
+            cursor.executemany(statement, rows)
 
 
 def row(sealed: Sealed, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
@@ -66,8 +65,8 @@ def row(sealed: Sealed, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
         sealed.enqueued_at,
         sealed.started,
         sealed.stopped,
-        connection.ops.adapt_datetimefield_value(moment(sealed.stopped)),
-        min(sealed.attempt, _MAX_INTEGER),
+        connection.ops.adapt_datetimefield_value(moment(sealed.stopped, connection)),
+        sealed.attempt,
         key(sealed.server),
         key(sealed.handle),
         sealed.keep_until,
@@ -75,6 +74,13 @@ def row(sealed: Sealed, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
         sealed.result.decode(),
         sealed.failure.decode(),
     )
+
+
+def bounded(sealed: Sealed) -> Sealed:
+    """Return `sealed` with an attempt that the database can count to, whoever sent it."""
+    if 0 <= sealed.attempt <= _MAX_INTEGER:
+        return sealed
+    return sealed._replace(attempt=min(max(sealed.attempt, 0), _MAX_INTEGER))
 
 
 def limited_as(sealed: Sealed) -> str:
@@ -94,10 +100,10 @@ def key(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def moment(seconds: float) -> datetime:
-    """Return a moment as the project keeps them: in UTC, or where it has no time zones in its own."""
-    found = datetime.fromtimestamp(seconds, UTC)
-    return found if settings.USE_TZ else timezone.make_naive(found)
+def moment(seconds: float, connection: BaseDatabaseWrapper) -> datetime:
+    """Return a moment as the database keeps them: with its time zone if it can."""
+    found = datetime.fromtimestamp(seconds, connection.timezone)  # None if the project has none
+    return found if connection.features.supports_timezones else found.replace(tzinfo=None)
 
 
 def told(sealed: Sealed) -> str:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+#: Seconds between two looks for records that were kept for a time; nobody sees them meanwhile.
+SWEEP_EVERY = 1.0
+
 
 class DjangoStore:
     """Keeps records in the tables of the app, which ``manage.py migrate`` makes."""
@@ -46,6 +49,7 @@ class DjangoStore:
         self.alias = alias or router.db_for_write(Record)
         self._clock = clock
         self._desk = Desk(self.alias)
+        self._swept = 0.0
         known = [name for name, one in connections.settings.items() if _is_real(one["ENGINE"])]
         if self.alias not in known:
             raise ConfigError(
@@ -139,7 +143,13 @@ class DjangoStore:
         writing.write(self._all, saved)
         # After the commit: of workers that write at the same time, the last sees all.
         writing.prune(self._all, saved, self.retention)
-        self._all.filter(keep_until__gt=0.0, keep_until__lte=self._clock()).delete()
+        self._sweep(self._clock())
+
+    def _sweep(self, now: float) -> None:
+        """Delete what was kept for a time that is over."""
+        if abs(now - self._swept) >= SWEEP_EVERY:
+            self._all.filter(keep_until__gt=0.0, keep_until__lte=now).delete()
+            self._swept = now
 
     def _collect(self, part: Part) -> list[str] | None:
         parts = self._parts(part.whole)

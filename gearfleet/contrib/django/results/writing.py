@@ -6,7 +6,7 @@ writers then, and never after one that reads.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, connections, transaction
@@ -34,8 +34,9 @@ def write(records: QuerySet[Record], sealed: Sequence[Sealed]) -> None:
     """Write records, each in the place of one of the same or an earlier attempt of its job."""
     latest = _latest(sealed)
     if all(each.attempt == 1 for each in latest):
-        # Nearly always none of these jobs has a record.
-        with suppress(IntegrityError), transaction.atomic(records.db):
+        # Nearly always none of these jobs has a record. One statement is a transaction by itself.
+        together = transaction.atomic(records.db) if len(latest) > 1 else nullcontext()
+        with suppress(IntegrityError), together:
             rows.insert(connections[records.db], latest)
             return
     _try_again(records.db, lambda: _replace(records, latest))
@@ -92,11 +93,12 @@ def _cut(records: QuerySet[Record], limit: int) -> None:
 def _latest(sealed: Sequence[Sealed]) -> list[Sealed]:
     """Return of each job the record that would stay if they were written one after the other."""
     found: dict[str, Sealed] = {}
-    for each in sealed:
-        older = found.get(each.id)
+    for each in map(rows.bounded, sealed):
+        key = rows.key(each.id)
+        older = found.get(key)
         if older is None or older.attempt <= each.attempt:
-            found.pop(each.id, None)
-            found[each.id] = each
+            found.pop(key, None)
+            found[key] = each
     return list(found.values())
 
 

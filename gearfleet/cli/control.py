@@ -144,4 +144,8 @@ def voice_of(output: Output) -> Voice:
     from gearfleet.supervisor.door import Voice
 
     say = output.talk if output.json else output.line
-    return Voice(say=say, complain=lambda line: output.talk(f"gearfleet: {line}"))
+    return Voice(
+        say=say,
+        complain=lambda line: output.talk(f"gearfleet: {line}"),
+        terminal=output.stderr if output.json else output.stdout,
+    )

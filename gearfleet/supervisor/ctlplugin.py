@@ -211,7 +211,9 @@ class GearfleetPlugin(ControllerPluginBase):  # type: ignore[misc]
             self._say(json.dumps(data, indent=2))
 
     def _voice(self, options: argparse.Namespace) -> Voice:
-        return Voice(say=_talk if options.json else self._say, complain=_complain)
+        if options.json:
+            return Voice(say=_talk, complain=_complain, terminal=sys.stderr)
+        return Voice(say=self._say, complain=_complain, terminal=self.ctl.stdout)
 
     def _say(self, text: str) -> None:
         self.ctl.output(text)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from gearfleet.errors import UsageError
 from gearfleet.supervisor import report, verbs
 from gearfleet.supervisor.machine import START_TIMEOUT, parse_pause, parse_timeout
+from gearfleet.supervisor.progress import shown
 from gearfleet.supervisor.quiet import QUIET, RESUME, tell
 from gearfleet.supervisor.registrations import ask
 from gearfleet.supervisor.tail import DEFAULT_LINES, parse_lines, tail
@@ -135,10 +136,15 @@ DESCRIPTIONS: Mapping[str, Description] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """How a door says a line, and how it complains."""
+    """How a door says a line, and how it complains.
+
+    Attributes:
+        terminal: where a bar may be drawn below the lines, if it is a terminal.
+    """
 
     say: Callable[[str], None]
     complain: Callable[[str], None]
+    terminal: TextIO | None = None
 
     def tell(self, event: Event) -> None:
         """Say what happens."""
@@ -186,18 +192,20 @@ def restart(
         UsageError: only what has changed is to be restarted, and nobody knows the new release.
     """
     around = around or Surroundings()
-    results = verbs.restart(
-        control,
-        options.groups,
-        max_unavailable=options.max_unavailable,
-        pause=options.pause,
-        timeout=options.timeout,
-        registrations=ask(around.servers, voice.tell),
-        boards=around.look(control),
-        host=around.host_of(control),
-        release=_new_release(options, around) if options.only_changed else "",
-        report=voice.tell,
-    )
+    release = _new_release(options, around) if options.only_changed else ""
+    with shown(report.text, voice.tell, voice.terminal) as tell_it:
+        results = verbs.restart(
+            control,
+            options.groups,
+            max_unavailable=options.max_unavailable,
+            pause=options.pause,
+            timeout=options.timeout,
+            registrations=ask(around.servers, tell_it),
+            boards=around.look(control),
+            host=around.host_of(control),
+            release=release,
+            report=tell_it,
+        )
     for result in results:
         voice.say(report.summary(result))
     for result in results:

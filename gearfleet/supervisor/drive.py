@@ -41,8 +41,10 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.03
 
 #: A look at thousands of processes takes supervisord a second; so it is left in
-#: peace for four times as long as a look took.
+#: peace for four times as long as a look took. To start processes may take long,
+#: too, but they are ready sooner the sooner one looks.
 REST_FACTOR = 4
+LONGEST_REST = 4.0
 
 #: All processes are looked at when one that is under way has got somewhere, and
 #: at least so often, for the deadlines.
@@ -105,6 +107,7 @@ class _Loop:
     clock: Clock
     signals: deque[str]
     answered: float = field(init=False)
+    looked: float = field(init=False, default=0.0)
     turned: float = field(init=False, default=-inf)
 
     def __post_init__(self) -> None:
@@ -113,12 +116,11 @@ class _Loop:
     def run(self) -> None:
         while not self.machine.is_done:
             self._heed_signals()
-            began = self.clock()
-            if began - self.turned >= TURN_SECONDS or self._has_news():
-                self.turned = began
+            if self.clock() - self.turned >= TURN_SECONDS or self._has_news():
+                self.turned = self.clock()
                 self._turn()
             if not self.machine.is_done:
-                self.sleep(max(POLL_SECONDS, REST_FACTOR * (self.clock() - began)))
+                self.sleep(min(max(POLL_SECONDS, REST_FACTOR * self.looked), LONGEST_REST))
         self._heed_signals()
 
     def put_back(self, cause: BaseException) -> None:
@@ -144,14 +146,20 @@ class _Loop:
         names = self.machine.under_way
         if not names:
             return True
+        began = self.clock()
         processes = self.control.processes_named(names)
-        self.answered = self.clock()
+        self._answered_since(began)
         is_on_its_way = [process.state in ON_THEIR_WAY for process in processes]
         return len(is_on_its_way) < len(names) or not all(is_on_its_way)
 
-    def _turn(self) -> None:
-        processes = self.control.processes()
+    def _answered_since(self, began: float) -> None:
         self.answered = self.clock()
+        self.looked = self.answered - began
+
+    def _turn(self) -> None:
+        began = self.clock()
+        processes = self.control.processes()
+        self._answered_since(began)
         step = self.machine.observe(processes, self._evidence(processes))
         refusals = (
             *self.control.start(step.start),

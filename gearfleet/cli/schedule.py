@@ -109,10 +109,11 @@ def run(desk: _Desk, schedules: Sequence[Schedule]) -> int:
     """Submit the job of each now."""
     from gearfleet.client import Client
     from gearfleet.schedule.model import occurrence
+    from gearfleet.schedule.process import find_task
 
     submitted = []
     say = desk.output.talk if desk.output.json else desk.output.line
-    tasks = {each.name: desk.registry.find(each.plan.task) for each in schedules}
+    tasks = {each.name: find_task(each.plan.task, desk.registry) for each in schedules}
     with Client(desk.project.settings) as client:
         for each in schedules:
             now, task = datetime.now(UTC), tasks[each.name]

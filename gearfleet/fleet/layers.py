@@ -38,6 +38,9 @@ def resolve(settings: Settings, host: str | None, slot: Slot) -> Resolved:
     """Return the options of the program `slot` on `host`, the strongest layer last to speak."""
     defaults = DEFAULTS if slot.modules else COMMAND_DEFAULTS
     values = {name: value for name, value in defaults.items() if name != "environment"}
+    if slot.command:  # ours, so its exit codes are those of a worker
+        known = {name: DEFAULTS[name] for name in ("autorestart", "exitcodes")}
+        values |= {"command": slot.command, **known}
     environment: dict[str, str] = {}
     sources: dict[str, str] = {}
     for path, table in _tables(settings, host, slot):
@@ -57,7 +60,12 @@ def _tables(settings: Settings, host: str | None, slot: Slot) -> Iterator[tuple[
 
 def _tables_of(layers: Layers, path: str, slot: Slot) -> Iterator[tuple[str, Options]]:
     """Yield the tables that speak of `slot`, the weakest first; an address beats a name."""
-    yield f"{path}fleet", layers.fleet
+    # How many workers there are says nothing of the program that is ours.
+    left_out = {"processes"} if slot.command else set()
+    yield (
+        f"{path}fleet",
+        {key: item for key, item in layers.fleet.items() if key not in left_out},
+    )
     if slot.queue in layers.queues:
         yield f"{path}queues.{toml_key(slot.queue)}", layers.queues[slot.queue]
     for key in dict.fromkeys((slot.short, slot.address)):

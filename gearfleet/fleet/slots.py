@@ -1,7 +1,8 @@
 """The programs to be: which ones a project's tasks and settings ask for, before they have options.
 
 There is one for each worker module and queue, or one for each queue where its
-``layout`` says so, and one for each ``[programs.NAME]`` with a ``command``.
+``layout`` says so, and one for each ``[programs.NAME]`` with a ``command``. Where there
+are schedules, there is the program ``scheduler`` too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gearfleet.config import DEFAULTS
+from gearfleet.config import DEFAULTS, toml_key
 from gearfleet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ class Slot:
         address: the name under which settings find this program and no other.
         modules: the worker modules that it serves; none if it has a command of its own.
         queue: whose tasks it serves; empty if it has a command of its own.
+        command: what it runs, if that is neither a worker nor said by the settings.
     """
 
     short: str
     address: str
     modules: tuple[WorkerModule, ...] = ()
     queue: str = ""
+    command: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -45,16 +48,53 @@ class Slot:
         return tuple(sorted(task.name for task in tasks if task.queue == self.queue))
 
 
+#: It looks after schedules wherever there are any.
+SCHEDULER = Slot(short="scheduler", address="scheduler", command=("gearfleet", "scheduler"))
+
+
 def slots_of(registry: Registry, settings: Settings, host: str | None) -> tuple[Slot, ...]:
     """Return the programs that `host` is to have, by address.
 
     Raises:
-        ConfigError: a program of the tasks is given a command.
+        ConfigError: a program of the tasks is given a command, or nobody says on which of
+            several hosts the scheduler runs.
     """
     workers = _worker_slots(registry, settings, host)
     names = {name for slot in workers for name in (slot.short, slot.address)}
     extra = [Slot(short=name, address=name) for name in _commands(settings, host, names)]
-    return tuple(sorted([*workers, *extra], key=lambda slot: slot.address))
+    names |= {slot.short for slot in extra}
+    own = [SCHEDULER] if _has_scheduler(registry, settings, names) else []
+    return tuple(sorted([*workers, *extra, *own], key=lambda slot: slot.address))
+
+
+def _has_scheduler(registry: Registry, settings: Settings, names: set[str]) -> bool:
+    """Return whether the fleet has a scheduler, unless a program of its name has a command."""
+    tables = [
+        layers.programs[SCHEDULER.short]
+        for layers in (settings.layers, *(host.layers for host in settings.hosts.values()))
+        if SCHEDULER.short in layers.programs
+    ]
+    if any("command" in table for table in tables):
+        return False
+    is_asked_for = bool(tables) and SCHEDULER.short not in names
+    is_declared = settings.schedules or any(task.periodics for task in registry.tasks)
+    if not (is_asked_for or is_declared):
+        return False
+    if not any("processes" in table for table in tables):
+        _refuse_file_of_many(settings)
+    return True
+
+
+def _refuse_file_of_many(settings: Settings) -> None:
+    """Raise `ConfigError` if schedulers on several hosts would have a file each."""
+    hosts = [name for name, host in settings.hosts.items() if host.url]
+    if len(hosts) > 1 and settings.schedule_store.startswith("sqlite"):
+        raise ConfigError(
+            f"Schedules are kept in a file, which the hosts ({', '.join(hosts)}) do not share: each "
+            "would submit every job. Say which one runs the scheduler: processes = 0 in "
+            f"[programs.scheduler], and processes = 1 in [hosts.{toml_key(hosts[0])}.programs."
+            "scheduler]; or set 'schedule_store' to a store that they share"
+        )
 
 
 def _worker_slots(registry: Registry, settings: Settings, host: str | None) -> list[Slot]:

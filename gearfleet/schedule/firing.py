@@ -44,7 +44,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 #: How late a job may be without a word.
 PUNCTUAL = 60.0
 #: Occurrences that are caught up in a row, until the process looks at everything else.
-BURST = 100
+BURST = 50
 
 #: What is worth another attempt: it is not the job's fault.
 PASSING = (ServerUnavailable, ConnectionError, JobTimeout, ServerError, ResultStoreUnavailable)

@@ -6,14 +6,14 @@ What it has returned from outlives every process, and the power.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ScheduleStoreUnavailable
-from gearfleet.schedule.model import Occurrence, Plan, Schedule
+from gearfleet.schedule.model import Occurrence, Schedule
+from gearfleet.schedule.texts import moment_of, plan_of, text_of, text_of_plan
 from gearfleet.schedule.timing import Timing
 from gearfleet.sqlitefile import SQLiteFile
-from gearfleet.tasks.payload import decode_value, encode_value
 
 if TYPE_CHECKING:
     import sqlite3
@@ -183,34 +183,6 @@ def _take(
     if taken and step.repeats == 0 and not schedule.is_kept:
         connection.execute("DELETE FROM schedules WHERE id = ?", (schedule.id,))
     return bool(taken)
-
-
-def text_of(moment: datetime | None) -> str:
-    """Return a moment as the file has it: of one length, so that texts sort as moments do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else ""
-
-
-def moment_of(text: str | None) -> datetime | None:
-    """Undo `text_of`."""
-    return datetime.fromisoformat(text) if text else None
-
-
-def text_of_plan(plan: Plan) -> str:
-    """Return a plan as JSON; what JSON lacks is tagged, as in the payload of a job."""
-    told = {
-        "task": plan.task,
-        "args": list(plan.args),
-        "kwargs": dict(plan.kwargs),
-        "options": dict(plan.options),
-        "intended_date_kwarg": plan.intended_date_kwarg,
-        "intended_as_text": plan.intended_as_text,
-    }
-    return encode_value(told).decode()
-
-
-def plan_of(text: str) -> Plan:
-    """Undo `text_of_plan`."""
-    return Plan(**decode_value(text.encode()))
 
 
 def _row(schedule: Schedule) -> tuple[Any, ...]:

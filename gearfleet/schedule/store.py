@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FILE = "gearfleet-schedules.sqlite3"
 
 #: By path, because it stands on a higher floor.
-DJANGO = "gearfleet.contrib.django.schedules.DjangoScheduleStore"
+DJANGO = "gearfleet.contrib.django.schedules.open_store"
 
 
 class ScheduleStore(Protocol):

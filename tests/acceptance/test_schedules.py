@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.supervisord import Supervisord
+
 SECONDLY = """
 [schedules.{tag}]
 task = "TICK"
@@ -173,3 +175,18 @@ def test_mistakes__are_told_with_their_place(project: ScheduleProject) -> None:
     assert done.returncode == 78
     assert "Setting 'schedules.a': cron '61 * * * *' is no expression" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_fleet__the_scheduler_is_one_of_its_programs(
+    project: ScheduleProject, supervisord: Supervisord
+) -> None:
+    project.name_schedules(SECONDLY.format(tag="a") + "[fleet]\nname = 'f'\n")
+    words = [*GEARFLEET, "render", "-o", str(supervisord.conf_d)]
+    done = run(words, cwd=project.folder, env=project.environment)
+    assert done.returncode == 0, done.stderr
+    supervisord.start()
+    wait_for(lambda: len(project.ticks("a")) >= 2, "two jobs")
+    assert set(in_a_row(project.ticks("a"))) == {1.0}
+    assert supervisord.ctl("stop", "f_scheduler:*").returncode == 0
+    states = {name: info["statename"] for name, info in supervisord.processes().items()}
+    assert [state for name, state in states.items() if "scheduler" in name] == ["STOPPED"]

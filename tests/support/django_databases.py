@@ -51,11 +51,11 @@ def migrate(alias: str) -> None:
 
 
 def empty(alias: str) -> None:
-    """Delete the rows of the app's results, and hang up."""
+    """Delete the rows of the app, and hang up."""
     from django.db import connections
 
-    from gearfleet.contrib.django.models import Part, Record
+    from gearfleet.contrib.django.models import Occurrence, Part, Record, Schedule
 
-    for model in (Record, Part):
+    for model in (Record, Part, Schedule, Occurrence):
         model.objects.using(alias).all().delete()
     connections[alias].close()

@@ -1,259 +1,38 @@
-"""Claims, missed occurrences, outages and crashes, with a clock in the test's hand."""
+"""Schedulers over the SQLite store, and the pure part of what they do."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
-from gearfleet.errors import ScheduleError, ServerUnavailable
-from gearfleet.schedule import Plan, Schedule
-from gearfleet.schedule.firing import LEASE, LONGEST_PAUSE, Firing
-from gearfleet.schedule.model import job_id, resumed, step
+from gearfleet.schedule import Plan
+from gearfleet.schedule.model import step
 from gearfleet.schedule.sqlite import SQLiteScheduleStore
 from gearfleet.schedule.timing import timing
+from tests.support.firing_contract import START, Desk, FiringContract, minutely
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gearfleet.schedule.model import Occurrence
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+class TestFiring(FiringContract):
+    """Over a file."""
 
+    @pytest.fixture
+    def desk(self, tmp_path: Path) -> Desk:
+        return Desk(lambda: SQLiteScheduleStore(tmp_path / "schedules.sqlite3"))
 
-def minutely(**changes: Any) -> Schedule:
-    told = {"name": "a", "plan": Plan(task="t"), "timing": timing(minutes=1)}
-    return Schedule(**{**told, "start": START, "next_run": START, **changes})
-
-
-def once(**changes: Any) -> Schedule:
-    return minutely(timing=timing("once"), **changes)
-
-
-class Desk:
-    """A store, a clock, and schedulers whose jobs are put into a list."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.store = SQLiteScheduleStore(path)
-        self.now = START.timestamp()
-        self.submitted: list[tuple[str, str]] = []
-        self.error: BaseException | None = None
-        self.records: set[str] = set()
-
-    def scheduler(self, owner: str = "one") -> Firing:
-        return Firing(
-            SQLiteScheduleStore(self.path),
-            owner=owner,
-            submit=self.submit,
-            was_run=lambda occurrence: occurrence.job in self.records,
-            clock=lambda: self.now,
-        )
-
-    def submit(self, occurrence: Occurrence) -> None:
-        if self.error is not None:
-            raise self.error
-        self.submitted.append((occurrence.name, occurrence.intended.strftime("%H:%M")))
-
-    def advance(self, minutes: float) -> None:
-        self.now += minutes * 60
-
-    @property
-    def times(self) -> list[str]:
-        return [when for _, when in self.submitted]
+    def test_catch_up__a_long_outage_goes_in_bursts(self, desk: Desk) -> None:
+        desk.store.add(minutely(catch_up=True))
+        desk.advance(119)
+        one = desk.scheduler()
+        assert [one.round(), one.round(), one.round(), one.round()] == [50, 50, 20, 0]
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "schedules.sqlite3")
-
-
-def test_due__is_submitted_once(desk: Desk) -> None:
-    desk.store.add(minutely())
-    one = desk.scheduler()
-    assert [one.round(), one.round()] == [1, 0]
-    desk.advance(1)
-    assert [one.round(), one.round()] == [1, 0]
-    assert desk.times == ["00:00", "00:01"]
-
-
-def test_missed__the_latest_is_submitted_and_the_others_are_reported(
-    desk: Desk, caplog: pytest.LogCaptureFixture
-) -> None:
-    desk.store.add(minutely())
-    desk.advance(10.5)
-    with caplog.at_level(logging.WARNING):
-        desk.scheduler().round()
-    assert desk.times == ["00:10"]
-    missed = next(each for each in caplog.records if each.__dict__["action"] == "schedule_missed")
-    assert missed.__dict__["missed"] == 10
-    assert "missed 10 occurrences from 2026-01-01 00:00:00+00:00 on" in missed.getMessage()
-    known = desk.store.find("a")
-    assert known is not None
-    assert known.missed == 10
-    assert known.missed_at == START + timedelta(minutes=9)
-
-
-def test_catch_up__each_is_submitted_in_order(desk: Desk) -> None:
-    desk.store.add(minutely(catch_up=True))
-    desk.advance(3)
-    desk.scheduler().round()
-    assert desk.times == ["00:00", "00:01", "00:02", "00:03"]
-
-
-def test_catch_up__a_long_outage_goes_in_bursts(desk: Desk) -> None:
-    desk.store.add(minutely(catch_up=True))
-    desk.advance(249)
-    one = desk.scheduler()
-    assert [one.round(), one.round(), one.round(), one.round()] == [100, 100, 50, 0]
-
-
-def test_repeats__count_down_and_end(desk: Desk) -> None:
-    desk.store.add(minutely(repeats=2, catch_up=True))
-    desk.advance(5)
-    desk.scheduler().round()
-    assert desk.times == ["00:00", "00:01"]
-    known = desk.store.find("a")
-    assert known is not None
-    assert known.state == "ended"
-
-
-def test_once__is_deleted_afterwards_unless_it_counts(desk: Desk) -> None:
-    desk.store.add(once(name="gone"))
-    desk.store.add(once(name="kept", repeats=1))
-    desk.store.add(once(name="declared", origin="settings"))
-    desk.scheduler().round()
-    assert {(each.name, each.state) for each in desk.store.all()} == {
-        ("kept", "ended"),
-        ("declared", "ended"),
-    }
-    assert len(desk.submitted) == 3
-
-
-def test_paused__nothing_is_submitted_and_resume_passes_over(desk: Desk) -> None:
-    paused = minutely(paused=True)
-    desk.store.add(paused)
-    desk.advance(10.5)
-    assert desk.scheduler().round() == 0
-    now = datetime.fromtimestamp(desk.now, UTC)
-    following = resumed(paused, now)
-    assert following == START + timedelta(minutes=11)
-    assert desk.store.change(paused, replace(paused, paused=False, next_run=following))
-    assert desk.scheduler().round() == 0
-
-
-def test_pause__between_look_and_claim_counts(desk: Desk) -> None:
-    schedule = minutely()
-    desk.store.add(schedule)
-    taken = step(schedule, START)
-    assert taken is not None
-    desk.store.change(schedule, replace(schedule, paused=True))
-    one = desk.scheduler()
-    assert one._claim(schedule) is None
-
-
-def test_two__the_claim_of_one_leaves_nothing_to_the_other(desk: Desk) -> None:
-    desk.store.add(minutely())
-    known = desk.store.find("a")
-    assert known is not None
-    one, two = desk.scheduler("one"), desk.scheduler("two")
-    assert one._claim(known) is not None
-    assert two._claim(known) is None  # it has looked before the other's claim
-
-
-def test_claimed_once__never_again_even_if_the_clock_goes_back(desk: Desk) -> None:
-    desk.store.add(minutely())
-    desk.scheduler().round()
-    moved = desk.store.find("a")
-    assert moved is not None
-    desk.store.change(moved, replace(moved, next_run=START))
-    desk.scheduler().round()
-    assert desk.times == ["00:00"]
-    desk.advance(-60)
-    assert desk.scheduler().round() == 0
-
-
-def test_crash__between_claim_and_submit__the_next_one_submits(desk: Desk) -> None:
-    desk.store.add(minutely())
-    desk.error = SystemExit()  # as good as a kill: nothing is caught
-    with pytest.raises(SystemExit):
-        desk.scheduler("dead").round()
-    desk.error = None
-    two = desk.scheduler("two")
-    assert two.round() == 0  # the lease is not over
-    desk.now += LEASE + 0.1
-    assert two.round() == 1
-    assert desk.times == ["00:00"]
-
-
-def test_crash__between_submit_and_its_note__a_record_tells(desk: Desk) -> None:
-    schedule = minutely()
-    desk.store.add(schedule)
-    desk.error = SystemExit()
-    with pytest.raises(SystemExit):
-        desk.scheduler("dead").round()
-    desk.error = None
-    desk.records.add(job_id(schedule.id, START))
-    desk.now += LEASE + 0.1
-    desk.scheduler("two").round()
-    assert desk.submitted == []
-    desk.now += LEASE + 0.1  # and it is settled
-    assert desk.store.take_over("three", desk.now, desk.now) == []
-
-
-def test_crash__of_a_schedule_that_is_deleted_meanwhile(desk: Desk) -> None:
-    schedule = minutely()
-    desk.store.add(schedule)
-    desk.error = SystemExit()
-    with pytest.raises(SystemExit):
-        desk.scheduler("dead").round()
-    desk.error = None
-    desk.store.delete([schedule.id])
-    desk.now += LEASE + 0.1
-    assert desk.scheduler("two").round() == 1
-
-
-def test_outage__is_tried_again_with_pauses_and_nothing_is_lost(desk: Desk) -> None:
-    desk.store.add(minutely(catch_up=True))
-    one, two = desk.scheduler("one"), desk.scheduler("two")
-    desk.error = ServerUnavailable()
-    for _ in range(200):
-        assert one.round() == 0
-        desk.now += 1.0
-        assert desk.store.take_over("x", desk.now, desk.now) == []  # it keeps its lease
-    desk.error = None
-    desk.now += LONGEST_PAUSE
-    assert one.round() == 4
-    assert two.round() == 0
-    assert desk.times == ["00:00", "00:01", "00:02", "00:03"]
-
-
-def test_release__another_one_submits_at_once(desk: Desk) -> None:
-    desk.store.add(minutely())
-    one = desk.scheduler("one")
-    desk.error = ServerUnavailable()
-    one.round()
-    one.release()
-    desk.error = None
-    assert desk.scheduler("two").round() == 1
-
-
-def test_hopeless__is_reported_and_the_others_go_on(
-    desk: Desk, caplog: pytest.LogCaptureFixture
-) -> None:
-    desk.store.add(minutely())
-    desk.error = ScheduleError("the task is gone")
-    desk.scheduler().round()
-    assert "cannot be submitted: the task is gone" in caplog.text
-    desk.error = None
-    desk.advance(1)
-    assert desk.scheduler().round() == 1
-
-
-def test_moved__the_next_run_is_where_it_is_counted_from(desk: Desk) -> None:
+def test_moved__the_next_run_is_where_it_is_counted_from() -> None:
     at_last = datetime(2026, 1, 31, 12, tzinfo=UTC)
     schedule = minutely(timing=timing("monthly"), start=at_last, next_run=at_last)
     taken = step(schedule, at_last)
@@ -269,22 +48,8 @@ def test_moved__the_next_run_is_where_it_is_counted_from(desk: Desk) -> None:
     assert moved.next_run == datetime(2026, 3, 15, 8, tzinfo=UTC)
 
 
-def test_intended__as_a_moment_and_as_text(desk: Desk) -> None:
+def test_intended__as_a_moment_and_as_text() -> None:
     plan = Plan(task="t", kwargs={"x": 1}, intended_date_kwarg="when")
     assert plan.kwargs_at(START, "Europe/Berlin") == {"x": 1, "when": START}
     text = replace(plan, intended_as_text=True).kwargs_at(START, "Europe/Berlin")["when"]
     assert text == "2026-01-01T01:00:00+01:00"
-
-
-def test_store__keeps_what_a_schedule_has(desk: Desk) -> None:
-    plan = Plan(task="t", args=(1, START), kwargs={"a": {1, 2}}, options={"priority": "high"})
-    schedule = minutely(plan=plan, timing=timing(cron="0 3 * * 1"), catch_up=True)
-    assert desk.store.add(schedule)
-    assert not desk.store.add(replace(schedule, id="another"))
-    known = desk.store.find("a")
-    assert known is not None
-    assert replace(known, plan=replace(known.plan, args=tuple(known.plan.args))) == schedule
-    assert desk.store.find(schedule.id) == known
-    assert desk.store.next_run() == START
-    assert desk.store.delete([schedule.id]) == 1
-    assert desk.store.find("a") is None

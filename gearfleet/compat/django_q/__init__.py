@@ -16,6 +16,7 @@ from gearfleet.compat.django_q.lookups import (
     result,
     result_group,
 )
+from gearfleet.compat.django_q.schedules import schedule
 
 #: By the name that it had first.
 get_task = fetch
@@ -37,4 +38,5 @@ __all__ = [
     "get_task",
     "result",
     "result_group",
+    "schedule",
 ]

@@ -89,7 +89,7 @@ def split_options(kwargs: Mapping[str, Any]) -> tuple[QOptions, dict[str, Any]]:
             given[name] = named.pop(name)
     for name in WITHOUT_MEANING.keys() & given.keys():
         if given[name] is not None:
-            _tell(name)
+            tell(name)
     unknown = sorted(given.keys() - set(OPTIONS))
     if unknown:
         raise UnknownName.of("option of q_options", unknown[0], OPTIONS)
@@ -98,7 +98,7 @@ def split_options(kwargs: Mapping[str, Any]) -> tuple[QOptions, dict[str, Any]]:
 
 
 @cache
-def _tell(name: str) -> None:
+def tell(name: str) -> None:
     """Say once that an option does nothing."""
     logger.warning(
         "Django Q's option '%s' does nothing here: %s",

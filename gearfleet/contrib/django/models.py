@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 
+from gearfleet.contrib.django.schedules.models import Occurrence, Schedule
 from gearfleet.results import Sealed
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from gearfleet.results import TaskRecord
+
+__all__ = ["Failure", "Occurrence", "Part", "Record", "Schedule", "Success"]
 
 #: Characters of what is looked up by; MySQL indexes no more.
 MAX_LENGTH = 255

@@ -136,6 +136,9 @@ def read_django(
     root = Path(getattr(django, "BASE_DIR", None) or Path.cwd())
     lowered = _lower(table)
     merged = _with_originals(lowered, django)
+    installed = tuple(installed)
+    if any(app.label == "gearfleet" for app in installed):
+        merged.setdefault("schedule_store", "django")
     settings = read_settings(merged, root=root, origin=ORIGIN)
     if not settings.apps:
         apps = tuple(app.name for app in installed)

@@ -10,7 +10,7 @@ import pytest
 from gearfleet.errors import JobFailed
 from gearfleet.gearman import JOB_FAILED, GearmanClient
 from tests.support.job_servers import JobServer, require_gearman
-from tests.support.processes import run
+from tests.support.processes import GEARFLEET, Process, clean_environment, run
 from tests.support.workers import WorkerProject
 
 if TYPE_CHECKING:
@@ -190,3 +190,29 @@ def test_worker__imports_no_more_than_it_needs(tmp_path: Path, gearmand: JobServ
     assert "gearfleet" in imported
     assert not imported & {"supervisor", "jinja2", "rich", "psutil", "django"}
     project.close()
+
+
+def test_all__modules_of_the_project_are_served_where_none_is_named(
+    tmp_path: Path, gearmand: JobServer
+) -> None:
+    project = WorkerProject(tmp_path, gearmand.address)
+    project.write("tasks.py", "from gearfleet import task\n@task\ndef two():\n    return 2\n")
+    command = [*GEARFLEET, "worker"]
+    environment = clean_environment(GEARFLEET_RUN_DIR=str(project.run_dir))
+    worker = Process(command, log=tmp_path / "all.log", cwd=tmp_path, env=environment)
+    try:
+        worker.wait_for_output("Registered at job server")
+        assert project.submit("echo", 1).result(30) == [1]
+        assert project.client.submit(f"{project.package}.two") == 2
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert project.diary[-1] == "goodbye SIGTERM", "the hooks of each module run"
+    finally:
+        worker.kill()
+        project.close()
+
+
+def test_all__needs_an_app_to_search(tmp_path: Path) -> None:
+    done = run([*GEARFLEET, "worker"], cwd=tmp_path, env=clean_environment())
+    assert done.returncode == 2
+    assert "No package to search for tasks: name one with --app" in done.stderr

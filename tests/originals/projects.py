@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.support.processes import clean_environment
+from tests.support.processes import Process, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 MANAGE = """\
@@ -67,3 +68,22 @@ def make_project(folder: Path, server: str, workers: Mapping[str, str]) -> Proje
     for name, code in workers.items():
         (modules / f"{name}.py").write_text(code)
     return Project(folder)
+
+
+@contextmanager
+def starting(project: Project) -> Iterator[Callable[..., Process]]:
+    """Yield what starts a management command; each, with all that it began, is ended at the end."""
+    started: list[Process] = []
+
+    def start(*words: str) -> Process:
+        log = project.folder / f"{len(started)}.log"
+        command = project.manage(*words)
+        process = Process(command, log=log, cwd=project.folder, env=project.environment)
+        started.append(process)
+        return process
+
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill()

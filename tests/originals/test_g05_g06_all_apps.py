@@ -10,8 +10,8 @@ import pytest
 
 from gearfleet import Client
 from gearfleet.config import Settings
-from tests.originals.projects import SECRET_KEY, Project, make_project
-from tests.support.processes import Process, run
+from tests.originals.projects import SECRET_KEY, Project, make_project, starting
+from tests.support.processes import run
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.job_servers import JobServer
+    from tests.support.processes import Process
 
     Start = Callable[..., Process]
 
@@ -57,20 +58,10 @@ def project(tmp_path: Path, gearmand: JobServer, function: str) -> Project:
 
 
 @pytest.fixture
-def start(project: Project, tmp_path: Path) -> Iterator[Start]:
-    """Start a process of the project; it and whatever it has begun are ended with the test."""
-    started: list[Process] = []
-
-    def start(*words: str, **environ: str) -> Process:
-        log = tmp_path / f"{len(started)}.log"
-        environment = project.environment | environ
-        process = Process(project.manage(*words), log=log, cwd=project.folder, env=environment)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
+def start(project: Project) -> Iterator[Start]:
+    """Start a command of the project; it and whatever it has begun are ended with the test."""
+    with starting(project) as start:
+        yield start
 
 
 @pytest.fixture

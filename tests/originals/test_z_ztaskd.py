@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gearfleet import Client
 from gearfleet.config import Settings
-from tests.originals.projects import SECRET_KEY, Project, make_project
+from tests.originals.projects import SECRET_KEY, Project, make_project, starting
 from tests.support.processes import ROOT, Process, run
 from tests.support.waiting import wait_for
 
@@ -87,20 +88,10 @@ def project(tmp_path: Path, gearmand: JobServer, function: str) -> Project:
 
 
 @pytest.fixture
-def start(project: Project, tmp_path: Path) -> Iterator[Start]:
+def start(project: Project) -> Iterator[Start]:
     """Start ``ztaskd`` with some options; it and whatever it has begun are ended with the test."""
-    started: list[Process] = []
-
-    def start(*options: str) -> Process:
-        log = tmp_path / f"{len(started)}.log"
-        command = project.manage("ztaskd", *options)
-        process = Process(command, log=log, cwd=project.folder, env=project.environment)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
+    with starting(project) as start:
+        yield partial(start, "ztaskd")
 
 
 @pytest.fixture

@@ -377,6 +377,12 @@ _TABLE = (
         "paste what `gearfleet supervisor-conf` prints into the main file, if you want it",
     ),
     Code(
+        "GF512",
+        WARNING,
+        "supervisorctl cannot be asked whether it knows gearfleet's plugin",
+        "give it more time with `--timeout`, or see that supervisorctl is there",
+    ),
+    Code(
         "GF601",
         ERROR,
         "a job server cannot be asked: no jobs flow there, if it is down for the workers too",

@@ -38,9 +38,9 @@ def ask_plugin(main: Path, supervisord: Sequence[str], *, timeout: float) -> Plu
             env={**os.environ, "PYTHONWARNINGS": "ignore"},
         )
     except subprocess.TimeoutExpired:
-        return Plugin(problem=f"it did not answer within {timeout:g} s")
+        return Plugin(silence=f"it did not answer within {timeout:g} s")
     except OSError as error:
-        return Plugin(problem=f"{command[0]}: {error.strerror}")
+        return Plugin(silence=f"{command[0]}: {error.strerror}")
     if "gearfleet restart" in done.stdout:
         return Plugin()
     return Plugin(problem=_last_line(done.stdout + done.stderr) or f"exit status {done.returncode}")

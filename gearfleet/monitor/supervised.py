@@ -215,5 +215,7 @@ def _plugin(snapshot: Snapshot) -> Iterator[Finding]:
         return
     if not plugin.is_there:
         yield finding("GF511", "The main file has no section [ctlplugin:gearfleet]")
+    elif plugin.silence:
+        yield finding("GF512", f"supervisorctl cannot be asked for its plugin: {plugin.silence}")
     elif plugin.problem:
         yield finding("GF510", f"supervisorctl does not load the plugin: {plugin.problem}")

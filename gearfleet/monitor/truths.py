@@ -82,10 +82,12 @@ class Plugin:
     Attributes:
         is_there: whether the main file has the section.
         problem: what supervisorctl says instead of the plugin's help; empty if all is well.
+        silence: why it said nothing; empty if it did.
     """
 
     is_there: bool = True
     problem: str = ""
+    silence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

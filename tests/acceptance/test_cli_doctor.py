@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,7 +45,7 @@ def test_doctor__finds_nothing_where_all_is_well(clinic: Clinic) -> None:
 
 
 def test_doctor__shows_the_truths_side_by_side(clinic: Clinic) -> None:
-    done = clinic.gearfleet("doctor", "-c", clinic.daemon.config)
+    done = clinic.gearfleet("doctor", "--timeout", "30", "-c", clinic.daemon.config)
     assert done.returncode == 0, done.stdout
     for words in ("Code: 2 tasks, release r1", "worker_bar", "as planned", "Nothing was found."):
         assert words in done.stdout
@@ -180,8 +179,7 @@ def say_nothing(listener: Listener) -> None:
 def test_doctor__waits_for_nobody_longer_than_told(clinic: Clinic) -> None:
     with Listener(say_nothing) as one, Listener(say_nothing) as other:
         words = ["--url", f"http://{one.address}", "--servers", other.address, "--timeout", "0.5"]
-        began = time.monotonic()
         code, found = clinic.found(*words)
-        took = time.monotonic() - began
     assert (code, {"GF501", "GF601"} <= found.keys()) == (2, True)
-    assert took < 10
+    for silence in ("GF501", "GF601"):
+        assert "did not answer within 0.5 s" in found[silence]["message"]

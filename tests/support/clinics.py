@@ -96,7 +96,8 @@ class Clinic:
     def doctor(self, *words: str | Path) -> tuple[int, dict[str, Any]]:
         """Return the doctor's exit code and data; supervisord is this one's, unless `words` say."""
         where = () if {"-c", "--url"} & set(words) else ("-c", self.daemon.config)
-        done = self.gearfleet("doctor", "--json", *where, *words)
+        # Patient, because supervisorctl takes its time to start where the machine is busy.
+        done = self.gearfleet("doctor", "--json", "--timeout", "30", *where, *words)
         assert done.stderr == ""
         return done.returncode, json.loads(done.stdout)
 

@@ -162,6 +162,7 @@ def test_release__that_a_job_server_was_told_in_part() -> None:
         (Plugin(), []),
         (Plugin(is_there=False), ["GF511"]),
         (Plugin(problem="Error: x"), ["GF510"]),
+        (Plugin(silence="no answer"), ["GF512"]),
         (None, []),
     ],
 )

@@ -189,8 +189,11 @@ def restart(
     """Restart groups in waves.
 
     Raises:
-        UsageError: only what has changed is to be restarted, and nobody knows the new release.
+        UsageError: only what has changed is to be restarted, and nobody knows the new release;
+            or a release is named for nothing.
     """
+    if options.release and not options.only_changed:
+        raise UsageError("--release is the one that --only-changed compares with; give both")
     around = around or Surroundings()
     release = _new_release(options, around) if options.only_changed else ""
     with shown(report.text, voice.tell, voice.terminal) as tell_it:

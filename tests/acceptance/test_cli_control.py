@@ -104,6 +104,9 @@ def test_restart__of_a_process_that_does_not_come_back_fails(crew: Crew) -> None
         (["restart"], 2, "the following arguments are required: GROUP"),
         (["restart", "bar", "--max-unavailable", "lots"], 2, "--max-unavailable"),
         (["restart", "bar", "--timeout", "-1"], 2, "--timeout"),
+        (["restart", "bar", "--pause", "-1"], 2, "--pause"),
+        (["restart", "bar", "--release", "v2"], 2, "--only-changed compares with; give both"),
+        (["tail", "bar", "-n", "x"], 2, "--lines is a number of lines from 0 to 999999, not 'x'"),
     ],
 )
 def test_usage__mistakes_are_named(crew: Crew, words: list[str], code: int, said: str) -> None:

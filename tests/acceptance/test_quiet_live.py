@@ -1,4 +1,4 @@
-"""Quiet and resume of workers at work, through supervisorctl of Debian and through ours."""
+"""Workers at work under Debian's supervisord, with the plugin in the system's Python."""
 
 from __future__ import annotations
 
@@ -83,3 +83,14 @@ def test_tail__has_the_lines_of_every_process(live: LiveFleet) -> None:
     (first, *_) = json.loads(live.control("tail", "foo", "--json").stdout)
     assert first["process"] == FOO[0]
     assert first["text"]
+
+
+def test_restart__of_workers_and_pools_under_load_loses_no_job(live: LiveFleet) -> None:
+    (parent,) = live.pids("pool").values()
+    before = live.pids("foo")
+    with live.loaded("tick", callers=2):
+        done = live.daemon.ctl("gearfleet", "restart", "foo", "pool")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not set(before.values()) & set(live.pids("foo").values())
+    assert "never fewer than 1 of 2 running" in done.stdout
+    assert f"(pid {parent} stays, 2 new workers, " in done.stdout

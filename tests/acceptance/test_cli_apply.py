@@ -26,19 +26,20 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, gearmand: JobServer) ->
     """A site with two workers that run, on Supervisor 4.3 and on Debian's 4.2.5."""
     python = sys.executable if request.param == "venv" else require_debian()
     with Site(tmp_path, gearmand.address, python=python) as made:
-        made.settings()
-        made.applied()
-        made.daemon.wait_until_running("bar")
+        yield made.reset()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, gearmand: JobServer) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("apply")
+    with Site(folder, gearmand.address, python=sys.executable) as made:
         yield made
 
 
 @pytest.fixture
-def ours(tmp_path: Path, gearmand: JobServer) -> Iterator[Site]:
-    with Site(tmp_path, gearmand.address, python=sys.executable) as made:
-        made.settings()
-        made.applied()
-        made.daemon.wait_until_running("bar")
-        yield made
+def ours(shared: Site) -> Site:
+    """A site on Supervisor 4.3 with two workers that run, shared."""
+    return shared.reset()
 
 
 def actions(told: dict[str, Any]) -> dict[str, str]:
@@ -95,6 +96,7 @@ def test_apply__dry_run_names_processes_and_their_jobs_and_touches_nothing(ours:
     (job,) = [job for row in rows for job in row["jobs"]]
     assert job["task"] == f"{ours.package}.worker_bar.grind"
     ours.enough()
+    wait_for(lambda: ours.lines() == ["begin 1", "end 1"], "the job to end")
 
 
 def test_apply__that_is_killed_is_finished_by_supervisord(ours: Site) -> None:

@@ -13,19 +13,21 @@ from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.job_servers import JobServer
 
 
-@pytest.fixture
-def site(tmp_path: Path, gearmand: JobServer) -> Iterator[Site]:
-    """A site with two workers that run."""
-    with Site(tmp_path, gearmand.address, python=sys.executable) as made:
-        made.settings()
-        made.applied()
-        made.daemon.wait_until_running("bar")
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, gearmand: JobServer) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("scale")
+    with Site(folder, gearmand.address, python=sys.executable) as made:
         yield made
+
+
+@pytest.fixture
+def site(shared: Site) -> Site:
+    """A site with two workers that run, shared."""
+    return shared.reset()
 
 
 def test_scale__under_load_up_and_down_until_the_next_apply(site: Site) -> None:

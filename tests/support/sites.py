@@ -57,6 +57,19 @@ class Site:
     def __exit__(self, *_: object) -> None:
         self.daemon.close()
 
+    def reset(self) -> Self:
+        """Have two workers again that run, whatever a test has left."""
+        workers = self.folder / self.package / "gearman_workers"
+        for path in workers.glob("*.py"):
+            if path.name not in {"__init__.py", "worker_bar.py"}:
+                path.unlink()
+        (self.folder / "enough").unlink(missing_ok=True)
+        self.diary.write_text("")
+        self.settings()
+        self.applied("--force")
+        self.daemon.wait_until_running("bar")
+        return self
+
     def module(self, name: str, queue: str, task: str) -> Path:
         path = self.folder / self.package / "gearman_workers" / f"{name}.py"
         path.write_text(TASKS.format(queue=queue, name=task))

@@ -77,7 +77,7 @@ class Desk:
     def _run(self) -> None:
         while not self._is_over():
             pass
-        connections[self.alias].close()
+        connections.close_all()  # those of this thread
 
     def _is_over(self) -> bool:
         """Do the next thing; return whether to end, because there is none or it is the end."""

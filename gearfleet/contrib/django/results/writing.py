@@ -65,13 +65,10 @@ def prune(records: QuerySet[Record], saved: Sequence[Sealed], retention: Retenti
     if (False, "") in kinds:
         _cut(records.filter(limited_as="failure"), retention.failure_limit)
     successes, limit = records.filter(limited_as="success"), retention.save_limit
-    per, shared = (
-        retention.save_limit_per,
-        [rows.key(text) for is_success, text in kinds if is_success],
-    )
-    if not per and shared:
+    shared = [rows.key(text) for is_success, text in kinds if is_success]
+    if not retention.save_limit_per and shared:
         _cut(successes, limit)
-    elif per:
+    elif per := retention.save_limit_per:
         for key in _crowded(successes, per, shared, limit):
             _cut(successes.filter(**{per: key}), limit)
 

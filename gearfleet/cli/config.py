@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from gearfleet.cli.builder import Verbs
     from gearfleet.cli.output import Output
@@ -126,14 +126,14 @@ def _of_program(project: Project, args: argparse.Namespace) -> Iterator[Row]:
 
 def _plain(value: Any) -> Any:
     """Return `value` as one of JSON."""
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, tuple):
-        return list(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     if callable(value):
         module, name = getattr(value, "__module__", ""), getattr(value, "__qualname__", "")
         return f"{module}.{name}" if name else repr(value)
-    return value
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def hidden(path: str, value: Any) -> Any:
@@ -143,6 +143,8 @@ def hidden(path: str, value: Any) -> Any:
         return [HIDDEN] * len(value)
     if ".environment." in f".{path}" and _SECRET.search(name):
         return HIDDEN
+    if isinstance(value, dict):
+        return {key: hidden(f"{path}.{key}", item) for key, item in value.items()}
     if isinstance(value, list):
         return [hidden(path, item) for item in value]
     return _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", value) if isinstance(value, str) else value

@@ -55,6 +55,10 @@ drain_timeout = 60
 #[programs.{program}]
 #time_limit = 300
 
+# A program that is no worker.
+#[programs.exporter]
+#command = ["bin/exporter", "--listen", "127.0.0.1:9102"]
+
 # What differs on one host; `--host NAME` chooses, by default the one called like this machine.
 #[hosts.web1.queues.{queue}]
 #processes = 8

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SETTINGS = """\
 apps = ["mill"]
 retries = 2
+schedules.night = { task = "mill.tasks.saw", at = 2030-01-01T03:00:00Z }
 signing_keys = ["a-secret-of-the-mill"]
 [fleet]
 name = "shop"
@@ -63,6 +64,7 @@ def test_config__tells_each_setting_and_where_it_comes_from(project: Path) -> No
     assert found["retries"] == (2, file)
     assert found["save_limit"] == (250, "default")
     assert found["signing_keys"] == ([HIDDEN], file)
+    assert "2030-01-01" in str(found["schedules"][0])
     assert found["fleet.name"] == ("shop", file)
     assert found["fleet.environment.LANG"] == ("C.UTF-8", file)
     assert found["fleet.environment.API_TOKEN"] == (HIDDEN, file)
@@ -89,7 +91,7 @@ def test_config__as_a_table(project: Path) -> None:
 def test_config__of_a_program_that_does_not_exist(project: Path) -> None:
     done = run([*GEARFLEET, "config", "mill_task"], cwd=project, env=clean_environment())
     assert done.returncode == 2
-    assert "Unknown program 'mill_task' (known: mill_tasks)" in done.stderr
+    assert "Unknown program 'mill_task' (known: mill_tasks, scheduler)" in done.stderr
 
 
 def test_config__under_django_names_the_setting_of_the_originals(tmp_path: Path) -> None:
@@ -116,6 +118,7 @@ def test_config__under_django_names_the_setting_of_the_originals(tmp_path: Path)
         ("programs.x.command", ["run", "amqp://u:p@h"], ["run", f"amqp://u:{HIDDEN}@h"]),
         ("hosts.a.password_env", "SUPERVISOR_PASSWORD", "SUPERVISOR_PASSWORD"),
         ("retries", 3, 3),
+        ("schedules", {"a": {"args": ["x://u:p@h"]}}, {"a": {"args": [f"x://u:{HIDDEN}@h"]}}),
     ],
 )
 def test_hidden(path: str, value: object, shown: object) -> None:

@@ -55,7 +55,11 @@ def test_init__of_a_plain_project(tmp_path: Path, base: str) -> None:
     path.write_text(with_examples(path.read_text()))
     planned = gearfleet("plan", "--host", "web1", "--json", cwd=tmp_path)
     assert planned.returncode == 0, planned.stderr
-    assert {each["name"] for each in json.loads(planned.stdout)["groups"]} == {"bar", "foo"}
+    assert {each["name"] for each in json.loads(planned.stdout)["groups"]} == {
+        "bar",
+        "exporter",
+        "foo",
+    }
 
 
 def test_init__leaves_what_is_there(tmp_path: Path) -> None:

@@ -5,12 +5,18 @@
     processes       the values that `control` reads
     targets         the names that a user gives, and the processes they mean
     registrations   which processes the job servers know
+    workers         what the boards of this host tell of the workers behind processes
+    pools           which processes are pools, and whether their workers are new
     machine         what a state machine over processes looks like
     rollout         the rolling restart, such a machine
+    flights         one process that it has taken
     waves           how many processes it takes at a time, and which
     switch          stop and start, two more machines
+    quiet           workers that stay and take no job for a while
+    tail            the logs of several processes at once
     drive           the loop that carries out what a state machine wants
     events          what happens meanwhile, and what came of it
+    progress        a bar for a restart, at a terminal
     verbs           restart, stop, start, status: what is done
     door            the same with their options, said aloud: what the two doors call
     report          what is said about it, as text

@@ -247,7 +247,8 @@ class Rollout:
             pools=self._pool_names,
         )
         pools = [process.namespec for process in taken if self._take_off(process)]
-        if self._todo and not self._flights and not any(p.is_unsettled for p in group):
+        is_stuck = not (taken or self._flights or any(p.is_unsettled for p in group))
+        if self._todo and is_stuck:
             self._halt(blockage(group, todo=self._todo, wave=self._wave))
         away = [process.namespec for process in taken if process.namespec in self._flights]
         return tuple(name for name in away if name not in pools), tuple(pools)
@@ -260,6 +261,9 @@ class Rollout:
         """Take a process, if it may go now; return whether it is a pool that is renewed."""
         name, now = process.namespec, self._clock()
         workers = self._members_of(process) if name in self._pool_names else None
+        if workers is None and name in self._pool_names:
+            self._pool_names -= {name}  # nobody sees its workers any more: like any other, then
+            return False
         if workers and workers.pools > 1 and self._is_renewing(process.program):
             return False  # nobody could tell whose the new workers are
         self._todo.remove(name)

@@ -119,6 +119,19 @@ def test_pool__may_go_although_it_is_the_last_one_that_runs() -> None:
     assert fleet.renewals == ["bar:w_00"]
 
 
+def test_pool__whose_workers_are_not_seen_any_more_is_not_taken_as_the_last_one() -> None:
+    fleet = Fleet(running("bar", "w_00", "w_01"))
+    fleet.seen = [seen("w_00", 201, 100), seen("w_01", 301, 101)]
+    rollout = a_rollout(fleet)
+    fleet.look(rollout)
+    fleet.seen = [seen("w_00", 202, 100)]
+    fleet.look(rollout)  # the first is back; of the second nobody sees a worker
+    fleet.put("bar:w_00", State.STOPPED, pid=0)
+    assert fleet.look(rollout) == ((), ())
+    assert rollout.is_done
+    assert rollout.result().untouched == ("bar:w_01",)
+
+
 def test_pool__whose_new_code_does_not_import_fails_after_a_while() -> None:
     fleet = Fleet(running("bar", "w_00"))
     a_pool(fleet, 201, 202)

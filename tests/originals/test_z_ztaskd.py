@@ -131,9 +131,7 @@ def test_z7__serves_all_tasks_one_after_the_other(
     assert worker.wait() == 0
 
 
-@pytest.mark.parametrize(
-    ("level", "told"), [("warning", False), ("INFO", True), ("Debug", True), ("NOTSET", True)]
-)
+@pytest.mark.parametrize(("level", "told"), [("warning", False), ("NotSet", True)])
 def test_z7__log_level_in_any_case(
     start: Start, client: Client, function: str, gearmand: JobServer, level: str, told: bool
 ) -> None:
@@ -216,7 +214,7 @@ def test_z10__jobs_run_in_parallel_and_none_is_lost(
     assert all(mark(project, f"done {name}").exists() for name in "abc")
 
 
-@pytest.mark.parametrize("size", ["0", "-1", "many"])
+@pytest.mark.parametrize("size", ["0", "many"])
 def test_z10__a_pool_of_nobody_is_wrong_usage(project: Project, size: str) -> None:
     command = project.manage("ztaskd", "--multiprocess", "--worker-pool-size", size)
     done = run(command, cwd=project.folder, env=project.environment)

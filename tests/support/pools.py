@@ -132,9 +132,11 @@ class PoolProject(WorkerProject):
             raise AssertionError(f"{error}: {self.living}\n{self.logs()}") from error
 
     def close(self) -> None:
-        for pid in self.living:
-            kill(pid, signal.SIGKILL)
-        super().close()
+        try:
+            super().close()
+        finally:
+            for pid in self.living:
+                kill(pid, signal.SIGKILL)
 
 
 def kill(pid: int, number: signal.Signals) -> None:

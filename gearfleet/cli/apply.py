@@ -36,17 +36,10 @@ WORDS = {
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``apply``."""
-    from gearfleet.cli.render import add_force, add_what_to_render, directory
+    from gearfleet.cli.render import add_force, add_target, add_what_to_render
 
     parser = verbs.add("apply", apply)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=directory,
-        required=True,
-        metavar="DIR",
-        help="the directory that is rendered to",
-    )
+    add_target(parser)
     add_how(parser)
     add_force(parser)
     add_what_to_render(parser)

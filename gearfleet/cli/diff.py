@@ -21,17 +21,10 @@ STYLES = {"---": "bold", "+++": "bold", "@@": "cyan", "-": "red", "+": "green"}
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``diff``."""
-    from gearfleet.cli.render import add_what_to_render, directory
+    from gearfleet.cli.render import add_target, add_what_to_render
 
     parser = verbs.add("diff", diff)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=directory,
-        required=True,
-        metavar="DIR",
-        help="the directory that is rendered to",
-    )
+    add_target(parser)
     add_what_to_render(parser)
 
 

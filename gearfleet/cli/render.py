@@ -38,6 +38,18 @@ def add_verbs(verbs: Verbs) -> None:
     verbs.add("supervisor-conf", supervisor_conf)
 
 
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add ``-o``, which has to be given."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=directory,
+        required=True,
+        metavar="DIR",
+        help="the directory that is rendered to",
+    )
+
+
 def add_force(parser: argparse.ArgumentParser) -> None:
     """Add ``--force``."""
     parser.add_argument(

@@ -98,6 +98,7 @@ def plan_of(project: Project, args: argparse.Namespace) -> Planned:
     from gearfleet.tasks import discover
 
     registry = discover(project.apps)
+    refuse_bad_schedules(project.settings, registry)
 
     def fleet_of(host: str, cpus: int | None) -> Fleet:
         return draft(
@@ -117,3 +118,13 @@ def plan_of(project: Project, args: argparse.Namespace) -> Planned:
         # Of the others only the tasks matter, not how many processes serve them.
         others={host: fleet_of(host, project.settings.cpus_of(host) or 1) for host in others},
     )
+
+
+def refuse_bad_schedules(settings: Settings, registry: Registry) -> None:
+    """Raise `ConfigError` for a schedule that would end the scheduler when it starts."""
+    if settings.schedules or any(task.periodics for task in registry.tasks):
+        from datetime import UTC, datetime
+
+        from gearfleet.schedule.declared import declared
+
+        declared(settings, registry, datetime.now(UTC))

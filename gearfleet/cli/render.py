@@ -126,14 +126,16 @@ def files_of(args: argparse.Namespace) -> dict[str, str]:
 
 
 def _fleet(args: argparse.Namespace) -> tuple[Fleet, Project]:
-    from gearfleet.cli.fleets import cpus_of
+    from gearfleet.cli.fleets import cpus_of, refuse_bad_schedules
     from gearfleet.cli.project import load_project, require_apps
     from gearfleet.fleet import default_executable, plan
     from gearfleet.tasks import discover
 
     project = require_apps(load_project(args))
+    registry = discover(project.apps)
+    refuse_bad_schedules(project.settings, registry)
     fleet = plan(
-        discover(project.apps),
+        registry,
         project.settings,
         host=args.host,
         executable=default_executable(),

@@ -171,10 +171,11 @@ def test_once__what_is_due_now(project: ScheduleProject) -> None:
 
 def test_mistakes__are_told_with_their_place(project: ScheduleProject) -> None:
     project.name_schedules('[schedules.a]\ntask = "TICK"\ncron = "61 * * * *"\n')
-    done = run([*GEARFLEET, "scheduler"], cwd=project.folder, env=project.environment)
-    assert done.returncode == 78
-    assert "Setting 'schedules.a': cron '61 * * * *' is no expression" in done.stderr
-    assert "Traceback" not in done.stderr
+    for verb in ("scheduler", "render"):
+        done = run([*GEARFLEET, verb], cwd=project.folder, env=project.environment)
+        assert done.returncode == 78
+        assert "Setting 'schedules.a': cron '61 * * * *' is no expression" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_fleet__the_scheduler_is_one_of_its_programs(

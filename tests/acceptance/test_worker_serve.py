@@ -188,7 +188,7 @@ def test_worker__imports_no_more_than_it_needs(tmp_path: Path, gearmand: JobServ
     project.start_ready()
     imported = set(project.diary[0].split())
     assert "gearfleet" in imported
-    assert not imported & {"supervisor", "jinja2", "rich", "psutil", "django"}
+    assert not imported & {"supervisor", "jinja2", "rich", "psutil", "django", "cronsim"}
     project.close()
 
 

@@ -158,6 +158,9 @@ class Firing:
         if self._held or not self._goes_on():
             self._held.append(claimed)  # in their order
             return 0
+        # Those before it in a row may have taken longer than its lease.
+        if again and not self._store.extend(claimed, self._clock() + LEASE):
+            return 0
         try:
             if not (again and self._was_run(claimed)):
                 self._submit(claimed)

@@ -211,6 +211,23 @@ class FiringContract:
         assert two.round() == 0
         assert desk.times == ["00:00", "00:01"]
 
+    def test_row__what_another_has_taken_over_meanwhile_is_left_to_it(self, desk: Desk) -> None:
+        for name in "ab":
+            desk.store.add(minutely(name=name, timing=timing("hourly")))
+        desk.error = SystemExit()
+        for owner in ("dead", "dead too"):
+            with pytest.raises(SystemExit):
+                desk.scheduler(owner).round()
+        desk.error = None
+        desk.now += LEASE + 0.1
+        one, two = desk.scheduler("one"), desk.scheduler("two")
+        row = one._taken_over()
+        assert len(row) == 2
+        desk.now += LEASE + 0.1  # so long did the first of them take
+        assert two.round() == 2
+        assert [one._fire(each, again=True) for each in row] == [0, 0]
+        assert sorted(name for name, _ in desk.submitted) == ["a", "b"]
+
     def test_release__another_one_submits_at_once(self, desk: Desk) -> None:
         desk.store.add(minutely())
         one = desk.scheduler("one")

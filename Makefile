@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/gearfleet demo
 
 test: $(READY)
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(TESTS) $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) $(TESTS) $(PYTEST_ARGS)
 
 matrix:
 	.ci/matrix

@@ -6,7 +6,7 @@ import compileall
 import os
 import shutil
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,6 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["XDG_RUNTIME_DIR"] = runtime = tempfile.mkdtemp(prefix="gearfleet-tests-")
         config.add_cleanup(lambda: shutil.rmtree(runtime, ignore_errors=True))
         compileall.compile_dir(ROOT / "gearfleet", quiet=2)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Leave the tests together that share what takes long to make."""
+    from tests.support.scheduling import Together
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

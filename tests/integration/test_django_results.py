@@ -26,26 +26,6 @@ if TYPE_CHECKING:
     from gearfleet.results import ResultStore
     from tests.support.postgresql import PostgreSQL
 
-pytestmark = pytest.mark.xdist_group("postgresql")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    server = django_databases.set_up().start()
-    yield server
-    server.close()
-
-
-@pytest.fixture(params=[SQLITE, POSTGRESQL])
-def alias(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each of the two databases in turn, without rows."""
-    django_databases.set_up()
-    if request.param == POSTGRESQL:
-        request.getfixturevalue("server")
-    django_databases.migrate(request.param)
-    yield request.param
-    django_databases.empty(request.param)
-
 
 @pytest.fixture
 def make(alias: str) -> Iterator[Callable[..., DjangoStore]]:
@@ -185,16 +165,16 @@ def test_no_statement_of_a_batch_reads_the_whole_table(make: Callable[..., Any],
 
 
 @pytest.mark.parametrize("alias", [POSTGRESQL], indirect=True)
-def test_the_server_restarts(server: PostgreSQL, make: Callable[..., ResultStore]) -> None:
+def test_the_server_restarts(postgresql: PostgreSQL, make: Callable[..., ResultStore]) -> None:
     store = make()
     store.save([success("a", group="g")])
-    server.stop()
+    postgresql.stop()
     with pytest.raises(ResultStoreUnavailable, match="Django's database"):
         store.save([success("b", group="g")])
-    server.start()
+    postgresql.start()
     store.save([success("c", group="g")])
-    server.stop()
-    server.start()
+    postgresql.stop()
+    postgresql.start()
     assert store.count_group("g") == 2  # over a connection that it had before
 
 

@@ -6,44 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from gearfleet import config
-from gearfleet.config import Settings
 from gearfleet.errors import ScheduleStoreUnavailable
 from gearfleet.schedule import Plan
 from gearfleet.schedule.model import occurrence, step
 from gearfleet.schedule.timing import timing
 from tests.support import django_databases
-from tests.support.django_databases import EMPTY, POSTGRESQL, SQLITE
+from tests.support.django_databases import EMPTY
 from tests.support.firing_contract import START, Desk, FiringContract, minutely
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.postgresql import PostgreSQL
-
-pytestmark = pytest.mark.xdist_group("postgresql")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    server = django_databases.set_up().start()
-    yield server
-    server.close()
-
-
-@pytest.fixture(params=[SQLITE, POSTGRESQL])
-def alias(request: pytest.FixtureRequest) -> Iterator[str]:
-    django_databases.set_up()
-    if request.param == POSTGRESQL:
-        request.getfixturevalue("server")
-    django_databases.migrate(request.param)
-    with config.using(Settings()):
-        yield request.param
-    django_databases.empty(request.param)
 
 
 @pytest.fixture

@@ -6,14 +6,10 @@ import tarfile
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
-import pytest
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.packaging.conftest import Distributions
-
-pytestmark = pytest.mark.xdist_group("packaging")  # the distributions are built once
 
 
 def files_of(folder: Path, *, without: tuple[str, ...] = ()) -> set[str]:

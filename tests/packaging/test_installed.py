@@ -12,8 +12,6 @@ from tests.support.read_back import read_back
 if TYPE_CHECKING:
     from tests.packaging.conftest import Installed
 
-pytestmark = pytest.mark.xdist_group("packaging")  # what was built is installed once
-
 LOOK = """
 import json
 from importlib.resources import files

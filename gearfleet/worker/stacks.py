@@ -21,15 +21,17 @@ def report() -> str:
     """Return the stacks of all threads but this one, the main thread first, and of their tasks."""
     frames = sys._current_frames()
     frames.pop(threading.get_ident(), None)
+    # At once: the threads go on meanwhile, and a frame that has ended knows of no outer one.
+    loops = {thread: list(_loops_in(frame)) for thread, frame in frames.items()}
     threads = sorted(
         (thread for thread in threading.enumerate() if thread.ident in frames),
         key=lambda thread: thread is not threading.main_thread(),
     )
     parts = []
     for thread in threads:
-        frame = frames[thread.ident or 0]
-        parts.append(f"Thread {thread.name}:\n{_text(traceback.extract_stack(frame))}")
-        parts += [part for loop in _loops_in(frame) for part in _tasks_of(loop)]
+        number = thread.ident or 0
+        parts.append(f"Thread {thread.name}:\n{_text(traceback.extract_stack(frames[number]))}")
+        parts += [part for loop in loops[number] for part in _tasks_of(loop)]
     return "\n".join(parts)
 
 

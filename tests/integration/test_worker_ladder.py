@@ -247,8 +247,10 @@ def test_report__shows_what_coroutines_wait_for(caplog: pytest.LogCaptureFixture
     import asyncio
 
     caplog.set_level(logging.INFO, logger="gearfleet")
+    is_there = asyncio.Event()
 
     async def inner() -> None:
+        is_there.set()
         while not caplog.messages:
             await asyncio.sleep(0.01)
 
@@ -257,6 +259,7 @@ def test_report__shows_what_coroutines_wait_for(caplog: pytest.LogCaptureFixture
 
     async def both() -> None:
         waiting = asyncio.create_task(outer(), name="the outer one")
+        await is_there.wait()
         send(USR1)
         await waiting
 

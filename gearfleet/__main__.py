@@ -11,7 +11,9 @@ from typing import Any
 if sys.argv[1:2] == ["worker"]:
     # The imports take longer than all that was done before them, and who is told
     # to stop meanwhile has nothing to drain: it ends as one that has drained.
-    _heard: dict[signal.Signals, Any] = dict.fromkeys((signal.SIGTERM, signal.SIGINT), lambda *_: os._exit(0))
+    _heard: dict[signal.Signals, Any] = dict.fromkeys(
+        (signal.SIGTERM, signal.SIGINT), lambda *_: os._exit(0)
+    )
     for _number in (signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1):
         if signal.getsignal(_number) != signal.SIG_IGN:
             _heard[_number] = lambda *_: None

@@ -103,6 +103,7 @@ def test_restart__of_a_pool_keeps_its_pid_and_replaces_its_workers(live: LiveFle
 def test_restart__of_a_pool_whose_new_code_does_not_import_fails(live: LiveFleet) -> None:
     module = live.folder / live.package / "gearman_workers/worker_foo.py"
     source = module.read_text()
+    live.submit("parent").result()  # it has imported the code that works
     module.write_text(source + "\nraise RuntimeError('half a deployment')\n")
     try:
         done = live.daemon.ctl("gearfleet", "restart", "pool", "--timeout", "2")

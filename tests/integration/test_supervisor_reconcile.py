@@ -50,6 +50,7 @@ def reset(crew: Crew) -> Crew:
     reconcile(crew, names=[*START, "new"], share="100%")
     crew.daemon.rpc().supervisor.startAllProcesses(True)
     crew.daemon.wait_until_running()
+    crew.wait_until_begun()
     return crew
 
 
@@ -222,7 +223,7 @@ def test_reconcile__what_was_told_to_stop_when_another_failed_comes_back(crew: C
 
 def test_reconcile__a_new_aim_on_the_way(crew: Crew) -> None:
     """Down to one, and up again before the others have gone: those come back."""
-    crew.job(0.7)
+    crew.job(3.0)
     before = crew.pids()
     configure(crew, {**START, "bar": {"w": 1}})
     since = begin(crew)

@@ -15,6 +15,7 @@ import pytest
 
 from gearfleet.supervisor.processes import program_of
 from tests.support.supervisord import Supervisord
+from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,6 +143,19 @@ class Crew:
 
     def pids(self, group: str | None = None) -> dict[str, int]:
         return {name: info["pid"] for name, info in self.daemon.processes(group).items()}
+
+    def wait_until_begun(self) -> None:
+        """Wait until SIGTERM has a meaning to every process; RUNNING is said before."""
+
+        def have_begun() -> bool:
+            begun = {
+                line.removeprefix("begin ")
+                for line in (self.folder / "diary").read_text().splitlines()
+                if line.startswith("begin ")
+            }
+            return {f"{name} {pid}" for name, pid in self.pids().items()} <= begun
+
+        wait_for(have_begun, "every process to have begun")
 
     def states(self, group: str | None = None) -> dict[str, str]:
         return {name: info["statename"] for name, info in self.daemon.processes(group).items()}

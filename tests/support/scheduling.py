@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling
 
-#: Beginnings of the ids of tests that share a PostgreSQL, or distributions that were built.
-TOGETHER = ("tests/integration/test_django_", "tests/packaging/")
+#: Beginnings of the ids of tests that share a PostgreSQL, distributions, or a whole fleet.
+TOGETHER = (
+    "tests/acceptance/test_cli_apply.py",
+    "tests/acceptance/test_cli_doctor.py",
+    "tests/acceptance/test_restart_live.py",
+    "tests/integration/test_django_",
+    "tests/packaging/",
+)
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]

@@ -148,9 +148,10 @@ class WorkerProject:
         One that has ended by then, however it did, must have left nobody behind.
         """
         ended = {process.pid for process in self._processes if process.returncode is not None}
-        orphans = living_in(ended)
-        for process in self._processes:
-            process.kill()
-        self._pool.shutdown()
-        self.client.close()
-        assert not orphans, f"processes {orphans} of workers that have ended"
+        try:
+            wait_for(lambda: not living_in(ended), "processes of ended workers to end", timeout=5)
+        finally:
+            for process in self._processes:
+                process.kill()
+            self._pool.shutdown()
+            self.client.close()

@@ -15,6 +15,7 @@ from gearfleet.schedule.timing import timing
 from tests.support.firing_contract import START, Desk, FiringContract, minutely
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -22,8 +23,16 @@ class TestFiring(FiringContract):
     """Over a file."""
 
     @pytest.fixture
-    def desk(self, tmp_path: Path) -> Desk:
-        return Desk(lambda: SQLiteScheduleStore(tmp_path / "schedules.sqlite3"))
+    def desk(self, tmp_path: Path) -> Iterator[Desk]:
+        made: list[SQLiteScheduleStore] = []
+
+        def make() -> SQLiteScheduleStore:
+            made.append(SQLiteScheduleStore(tmp_path / "schedules.sqlite3"))
+            return made[-1]
+
+        yield Desk(make)
+        for store in made:
+            store.close()
 
     def test_catch_up__a_long_outage_goes_in_bursts(self, desk: Desk) -> None:
         desk.store.add(minutely(catch_up=True))

@@ -227,7 +227,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of jobs")
-    parser.add_argument("--peers", default=PEERS, help="the Python that has them")
+    parser.add_argument(
+        "--peers", default=PEERS, type=os.path.abspath, help="the Python that has them"
+    )
     parser.add_argument(
         "tools", nargs="*", help=", ".join(tool.package for tool in TOOLS if tool.worker)
     )

@@ -44,12 +44,14 @@ _HOMES = {
     "fetch": "gearfleet.results.reading",
     "fetch_group": "gearfleet.results.reading",
     "gather": "gearfleet.flows",
-    "hooks": "gearfleet.worker",
+    "hooks": "gearfleet.worker.hooks",
     "periodic": "gearfleet.tasks.periodic",
     "result": "gearfleet.results.reading",
     "result_group": "gearfleet.results.reading",
     "task": "gearfleet.tasks",
 }
+#: Names that are a module, not something in it.
+_MODULES = frozenset({"hooks"})
 
 __all__ = [
     "Backoff",
@@ -77,7 +79,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'gearfleet' has no attribute '{name}'")
-    value = getattr(import_module(_HOMES[name]), name)
+    home = import_module(_HOMES[name])
+    value = home if name in _MODULES else getattr(home, name)
     globals()[name] = value
     return value
 

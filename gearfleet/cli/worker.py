@@ -132,18 +132,28 @@ def work(
 
     What is served is told to `around`, which is entered while the worker works.
     """
-    from gearfleet.cli.project import load_project
-    from gearfleet.worker.ending import end_within
-    from gearfleet.worker.logs import logging_as
-    from gearfleet.worker.process import choose_queues
-    from gearfleet.worker.signals import stoppable
-
     refuse_half_a_name(args)
     log_options = logs.log_options(args, output.verbosity)
     if reloads(args):
         return reload.reload(log_options)
     if leads_pool(args):
         return lead_pool(args, log_options)
+    return work_here(args, log_options, around)
+
+
+def work_here(
+    args: argparse.Namespace,
+    log_options: LogOptions,
+    around: Callable[[WorkerModule], AbstractContextManager[object]],
+) -> int:
+    """Be the worker, or the nursery of a pool's."""
+    # Here, because neither the parent of a pool nor who watches the source needs them.
+    from gearfleet.cli.project import load_project
+    from gearfleet.worker.ending import end_within
+    from gearfleet.worker.logs import logging_as
+    from gearfleet.worker.process import choose_queues
+    from gearfleet.worker.signals import stoppable
+
     with logging_as(log_options) as settle, reload.reported() as report, stoppable():
         project = load_project(args)
         report(project)

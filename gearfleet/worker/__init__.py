@@ -1,5 +1,1 @@
 """The worker: one process that grabs jobs, runs their tasks and knows how to stop."""
-
-from gearfleet.worker import hooks
-
-__all__ = ["hooks"]

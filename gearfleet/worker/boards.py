@@ -107,7 +107,17 @@ class About:
     @property
     def file_name(self) -> str:
         """Name of the board; no other worker ever has it, also if it is given the same pid."""
-        return f"{re.sub(r'[^A-Za-z0-9_.-]', '-', self.program)[:100]}.{self.pid}.{self.ticks}"
+        return f"{self.place_name}.{self.pid}.{self.ticks}"
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What one worker has at a time: the program and the slot in it."""
+        return self.program, self.slot
+
+    @property
+    def place_name(self) -> str:
+        """How the names of the boards of this place begin; seldom, others do as well."""
+        return re.sub(r"[^A-Za-z0-9_.-]", "-", self.slot or self.program)[:100]
 
     def after(self, previous: str) -> About:
         """Return the same, of which is known why the worker before it has ended."""
@@ -180,18 +190,24 @@ class BoardEntry:
     is_alive: bool
 
 
-def read_boards(run_dir: Path) -> list[BoardEntry]:
+def read_boards(run_dir: Path, *, place_of: About | None = None) -> list[BoardEntry]:
     """Return what the boards in `run_dir` say, by program and slot; also those of dead workers.
 
     Not those of other containers that share the folder, of whose processes
-    nothing is known here.
+    nothing is known here. With `place_of`, those alone that had the place of
+    that worker: among a thousand boards, these are found by their names.
     """
     try:
-        paths = [each for each in (run_dir / FOLDER).iterdir() if not each.name.startswith(".")]
+        names = os.listdir(run_dir / FOLDER)  # noqa: PTH208 - a fifth of the time of Path objects
     except OSError:
         return []
-    entries = [entry for path in paths if (entry := maybe_read(path)) is not None]
-    return sorted(entries, key=lambda each: (each.about.program, each.about.slot, each.about.began))
+    chosen = (name for name in names if not name.startswith("."))
+    if place_of is not None:
+        chosen = (name for name in chosen if name.rsplit(".", 2)[0] == place_of.place_name)
+    entries = [entry for name in chosen if (entry := maybe_read(run_dir / FOLDER / name))]
+    if place_of is not None:
+        entries = [entry for entry in entries if entry.about.place == place_of.place]
+    return sorted(entries, key=lambda each: (*each.about.place, each.about.began))
 
 
 def maybe_read(path: Path) -> BoardEntry | None:

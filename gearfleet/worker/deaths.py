@@ -75,13 +75,16 @@ class Death:
         return cls(**json.loads(line))
 
 
-def collect_deaths(run_dir: Path) -> Iterator[tuple[BoardEntry, list[tuple[JobInHand, Death]]]]:
+def collect_deaths(
+    run_dir: Path, *, place_of: About | None = None
+) -> Iterator[tuple[BoardEntry, list[tuple[JobInHand, Death]]]]:
     """Say on the boards of dead workers why they ended; return each with the jobs to blame.
 
+    With `place_of`, of those alone that had the place of that worker.
     The board says it only when the caller goes on: who dies before has not
     counted the death, and another one will.
     """
-    for entry in read_boards(run_dir):
+    for entry in read_boards(run_dir, place_of=place_of):
         if entry.is_alive or entry.state == "ended":
             continue
         about = entry.about
@@ -103,15 +106,22 @@ def take_place(run_dir: Path, about: About) -> str:
 
     The board of one that died after `collect_deaths` stays until its death is counted.
     """
-    boards = read_boards(run_dir)
-    ended = [entry for entry in boards if entry.state == "ended" and not entry.is_alive]
-    place = (about.program, about.slot)
-    mine = [each for each in ended if (each.about.program, each.about.slot) == place]
-    now = time.time()
+    ended = [entry for entry in read_boards(run_dir, place_of=about) if _has_ended(entry)]
     for entry in ended:
-        if entry in mine or not entry.about.is_of_this_boot or entry.ended < now - _KEPT:
+        entry.path.unlink(missing_ok=True)
+    return max(ended, key=lambda each: each.ended).reason if ended else ""
+
+
+def clear_away(run_dir: Path) -> None:
+    """Remove the boards whose place nobody took for long, or before the machine started again."""
+    oldest = time.time() - _KEPT
+    for entry in read_boards(run_dir):
+        if _has_ended(entry) and (entry.ended < oldest or not entry.about.is_of_this_boot):
             entry.path.unlink(missing_ok=True)
-    return max(mine, key=lambda each: each.ended).reason if mine else ""
+
+
+def _has_ended(entry: BoardEntry) -> bool:
+    return entry.state == "ended" and not entry.is_alive
 
 
 def _is_to_blame(entry: BoardEntry) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import cache
 from pathlib import Path
 
 #: Fields of /proc/PID/stat (proc(5) counts from 1), after the name in brackets.
@@ -28,6 +29,7 @@ def parent_of(pid: int) -> int:
     return int(fields[_PARENT - 3]) if fields else 0
 
 
+@cache
 def boot_number() -> int:
     """Return a number that is another one after each boot; 0 where there is none."""
     try:
@@ -37,6 +39,7 @@ def boot_number() -> int:
     return int(text.replace("-", "")[:16], 16)
 
 
+@cache
 def pid_space() -> int:
     """Return the number of the namespace that pids are valid in; 0 where there is only one."""
     try:

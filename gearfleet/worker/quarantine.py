@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from gearfleet.worker.boards import encoded
-from gearfleet.worker.deaths import Death, collect_deaths, take_place
+from gearfleet.worker.deaths import Death, clear_away, collect_deaths, take_place
 from gearfleet.worker.in_hand import InHand, key_of
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ _LOCK = "lock"
 _PATIENCE = 2.0
 #: Seconds after which a death is forgotten: its job has ended elsewhere, or never came back.
 _KEPT = 7 * 24 * 3600.0
+#: Seconds between two looks at all boards of the host by those who begin: where hundreds begin
+#: at once, each would look at those of all others, one after the other.
+_LOOK_EVERY = 5.0
 
 
 class Quarantine:
@@ -74,20 +77,29 @@ class Quarantine:
         """
         for folder in (self._run_dir, self._folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._locked():
-            if not self._is_needed:
-                self._collect()
+        with self._locked() as lock:
+            if self._is_needed:
+                self.in_hand = InHand.open(self._folder)
+            if abs(time.time() - os.fstat(lock).st_mtime) >= _LOOK_EVERY:
+                self._look_at_all()
+                os.utime(lock)
             else:
-                self.in_hand = in_hand = InHand.open(self._folder)
-                # Whoever dies while we look is left to the next: what he had in hand stays
-                # known until his death is counted.
-                dead = in_hand.dead_owners()
-                self._collect()
-                for owner in dead:
-                    in_hand.release(*owner)
-                self._mark_all(in_hand)
-                in_hand.claim(hands, about.pid, about.ticks)
+                self._collect(place_of=about)
+            if self.in_hand is not None:
+                self._mark_all(self.in_hand)
+                self.in_hand.claim(hands, about.pid, about.ticks)
             return take_place(self._run_dir, about)
+
+    def _look_at_all(self) -> None:
+        """Count every death, and clear away what the dead have left."""
+        # Whoever dies while we look is left to the next: what he had in hand stays
+        # known until his death is counted.
+        dead = self.in_hand.dead_owners() if self.in_hand is not None else []
+        self._collect()
+        for owner in dead:
+            assert self.in_hand is not None
+            self.in_hand.release(*owner)
+        clear_away(self._run_dir)
 
     def leave(self, about: About) -> None:
         """Give the entries of this worker back."""
@@ -116,8 +128,8 @@ class Quarantine:
             if self.in_hand is not None:
                 self.in_hand.unmark(key_of(encoded(unique)))
 
-    def _collect(self) -> None:
-        for entry, suspects in collect_deaths(self._run_dir):
+    def _collect(self, *, place_of: About | None = None) -> None:
+        for entry, suspects in collect_deaths(self._run_dir, place_of=place_of):
             for job, death in suspects:
                 if self.after or death.is_timeout:
                     self._add(job.function, job.unique, death)
@@ -172,11 +184,11 @@ class Quarantine:
                 in_hand.mark(key_of(encoded(unique)))
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[int]:
         file = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _lock(file)
-            yield
+            yield file
         finally:
             os.close(file)
 

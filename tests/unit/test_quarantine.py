@@ -6,7 +6,7 @@ import json
 import os
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -182,8 +182,10 @@ def test_death__while_the_next_worker_takes_the_place_is_counted(
 ) -> None:
     die(tmp_path, procfs.start_ticks(os.getpid()), "u1")  # lives, as this process does
 
-    def see_deaths(run_dir: Path) -> Iterator[tuple[BoardEntry, list[tuple[JobInHand, Death]]]]:
-        yield from collect_deaths(run_dir)
+    def see_deaths(
+        run_dir: Path, **which: Any
+    ) -> Iterator[tuple[BoardEntry, list[tuple[JobInHand, Death]]]]:
+        yield from collect_deaths(run_dir, **which)
         monkeypatch.setattr(procfs, "is_running", lambda *_: False)
 
     monkeypatch.setattr(quarantine, "collect_deaths", see_deaths)
@@ -250,3 +252,23 @@ def test_done__is_in_nobodys_hand(tmp_path: Path, entered: Quarantine) -> None:
     board = Scoreboard.open(tmp_path, About(program="p", ticks=1))
     board.begin(FUNCTION, "H:x:1", b"u1", started=1.0).end(DONE)
     assert entered.deaths(FUNCTION, "u1") == []
+
+
+def test_enter__looks_at_all_boards_of_the_host_now_and_then(tmp_path: Path) -> None:
+    """Where hundreds begin at once, not every one does; what is found then is found later."""
+    die(tmp_path, 1, "u1", slot="worker_foo_00")
+    Quarantine(tmp_path, 3).enter(ME, 1)
+    assert [entry.reason for entry in read_boards(tmp_path)] == [""], "left to the next"
+    os.utime(tmp_path / quarantine.FOLDER / "lock", (1, 1))
+    Quarantine(tmp_path, 3).enter(replace(ME, ticks=9), 1)
+    (entry,) = read_boards(tmp_path)
+    assert entry.reason == "died in shop.resize (H:x:1)"
+
+
+def test_enter__clears_away_what_nobody_needs(tmp_path: Path) -> None:
+    board = Scoreboard.open(tmp_path, replace(ME, program="old", boot=ME.boot + 1))
+    board.close("SIGTERM")
+    for _ in range(2):  # once not to look, once to look
+        Quarantine(tmp_path, 3).enter(replace(ME, ticks=9), 1)
+        os.utime(tmp_path / quarantine.FOLDER / "lock", (1, 1))
+    assert read_boards(tmp_path) == []

@@ -15,6 +15,7 @@ from gearfleet.errors import JobInterrupted, JobQuarantined
 from gearfleet.tasks.failure import describe
 from gearfleet.worker import quarantine
 from gearfleet.worker.boards import About
+from gearfleet.worker.in_hand import key_of
 from gearfleet.worker.job import Completed, Failed, Outcome
 from gearfleet.worker.quarantine import Quarantine
 from gearfleet.worker.scoreboard import Scoreboard, read_boards
@@ -64,9 +65,12 @@ def watch(run_dir: Path, after: int = 3) -> Watch:
 def die(run_dir: Path, ticks: int, unique: str = "u1") -> None:
     """Leave what a worker leaves that died with this job in hand."""
     about = About(program="p", slot="p_01", ticks=ticks)
-    Quarantine(run_dir, 3).enter(about, 1)
+    watching = Quarantine(run_dir, 3)
+    watching.enter(about, 1)
+    assert watching.in_hand is not None
     board = Scoreboard.open(run_dir, about)
     board.begin("shop.resize", "H:x:1", unique.encode(), started=time.time())
+    watching.in_hand.hold(0, key_of(unique.encode()))
     board.state("idle")
     Quarantine(run_dir, 3).enter(About(program="other"), 1)
 

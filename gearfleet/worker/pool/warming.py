@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Imported by every worker when it first needs them.
 _LATE = ("encodings.idna", "gearfleet.results.sqlite")
+#: The same, where it is installed.
+_EXTRA = ("setproctitle",)
 #: How often the interpreter wants to see code before it specialises it, and some more.
 _TIMES = 100
 
@@ -42,6 +44,9 @@ def warm(module: str, settings: Settings) -> None:
     """
     for late in _LATE:
         import_module(late)
+    for extra in _EXTRA:
+        with suppress(ImportError):
+            import_module(extra)
     select(module, settings.hooks)
     thread = threading.Thread(target=_rehearse, args=(Packing.of(settings),))
     thread.start()

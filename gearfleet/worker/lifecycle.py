@@ -19,14 +19,7 @@ Strategy. A signal becomes a byte on a socket (`signal.set_wakeup_fd`), written
 by Python's C code the moment it arrives; a small thread reads it and climbs the
 ladder. So the first signal is answered in the log at once, and the clock runs,
 even while the main thread sits in a library that never returns to Python. Our
-handlers do nothing, with one exception: to interrupt, the thread sends the main
-thread a SIGURG, whose handler raises, if the main thread is in code of the
-user. SIGURG, because it is ignored by default, so that nobody sends it and a
-stray one does no harm; SIGALRM and its timer belong to the tasks.
-
-A soft time limit is told in the same way: see `soft_limit`.
-
-Everything but `_phase`, `_is_called` and `_limit` is written by the thread alone.
+handlers do nothing, with one exception: the one that interrupts (`main_thread`).
 """
 
 from __future__ import annotations
@@ -40,22 +33,20 @@ from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
-from gearfleet.errors import EXIT_RECYCLED, JobInterrupted
+from gearfleet.errors import EXIT_RECYCLED
 from gearfleet.worker import sentences
 from gearfleet.worker.hard_end import HardEnd
+from gearfleet.worker.main_thread import Inside, MainThread
 from gearfleet.worker.rungs import Limits, Phase, Rung
-from gearfleet.worker.signals import INTERRUPT, Handlers
-from gearfleet.worker.soft_limit import SoftLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from types import FrameType, TracebackType
+
+    from gearfleet.worker.soft_limit import SoftLimit
 
 #: Seconds between the last call to the main thread and the hard end; leaving
 #: the job servers may take 2 of them.
 LAST_CALL = 3.0
-#: Seconds between two calls to the main thread while it has not heard.
-_CALL_AGAIN = 0.05
 
 # Bytes that the main thread sends to the ladder's; signals end at 64.
 _RECYCLE, _LOOK, _END, _HOOKS = 252, 253, 254, 255
@@ -126,23 +117,17 @@ class StopLadder:
         self._renewal_at = inf
         self._recycling = ""
         self._is_recycled = threading.Event()
-        self._phase = Phase.IDLE
+        self._main = MainThread(self._look_by)
         self._rung = Rung.RUNNING
-        self._is_out_of_time = False
-        self._is_called = False
         self._deadline = inf
-        self._limit: SoftLimit | None = None
-        self._told_limit: SoftLimit | None = None
-        self._limit_called_at = -inf
         #: When the thread looks again by itself; whoever needs it earlier has to wake it.
         self._looks_at = inf
-        self._job = _Inside(self)
 
     def __enter__(self) -> StopLadder:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._hard_end.wake_by(self._look_again)
-        self._handlers = Handlers(self._writer, self._raise_if_due)
+        self._main.take_signals(self._writer)
         # Not select(), which knows no descriptor above 1023.
         self._poll = select.poll()
         self._poll.register(self._reader, select.POLLIN)
@@ -151,7 +136,7 @@ class StopLadder:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._handlers.restore()
+        self._main.give_signals_back()
         self._writer.send(bytes([_END]))
         self._thread.join(LAST_CALL)
         self._hard_end.close()
@@ -160,20 +145,17 @@ class StopLadder:
 
     # What the main thread calls
 
-    def starting(self) -> _Inside:
+    def starting(self) -> Inside:
         """Return a context in which the first signal already raises `JobInterrupted`."""
-        return _Inside(self, Phase.STARTING)
+        return Inside(self._main, Phase.STARTING)
 
-    def job(self) -> _Inside:
-        """Return the context to run a job in; `JobInterrupted` is raised within when it has to end.
-
-        It is always the same object, because this is on the path of every job.
-        """
-        return self._job
+    def job(self) -> Inside:
+        """Return the context to run a job in; `JobInterrupted` is raised within when it has to end."""
+        return self._main.job
 
     def limit(self, seconds: float) -> SoftLimit:
         """Return the context to call a task in; `SoftTimeLimitExceeded` is raised within, once."""
-        return SoftLimit(seconds, self._watch_limit)
+        return self._main.limit(seconds)
 
     def recycle(self, reason: str) -> bool:
         """Drain, to be started again; return False if this is no time for it.
@@ -193,26 +175,13 @@ class StopLadder:
     def shutting_down(self) -> Iterator[None]:
         """Bound the shutdown hooks: `JobInterrupted` is raised within after `hook_timeout`."""
         self._writer.send(bytes([_HOOKS]))
-        with _Inside(self, Phase.HOOKS):
+        with Inside(self._main, Phase.HOOKS):
             yield
             if self._drain_hooks is not None:
                 self._drain_hooks.join()
 
-    def _is_due(self) -> bool:
-        if self._phase is Phase.STARTING:
-            return bool(self.reason)
-        return self._is_out_of_time if self._phase is Phase.HOOKS else self.is_interrupted
-
-    def _raise_if_due(self, _number: int, frame: FrameType | None) -> None:
-        if self._phase is not Phase.IDLE and self._is_due():
-            self._is_called = False
-            raise JobInterrupted
-        if self._limit is not None and self._phase is Phase.JOB:
-            self._limit.tell_if_due(frame)
-
-    def _watch_limit(self, limit: SoftLimit | None) -> None:
-        self._limit = limit
-        if limit is not None and limit.due_at < self._looks_at:
+    def _look_by(self, moment: float) -> None:
+        if moment < self._looks_at:
             self._look_again()
 
     def _look_again(self) -> None:
@@ -247,16 +216,14 @@ class StopLadder:
         return self._reader.recv(1)[0] if ready else None
 
     def _next_look(self) -> float:
-        again = time.monotonic() + _CALL_AGAIN if self._is_called else inf
-        limit = self._limit
-        due_at = inf if limit is None else max(limit.due_at, self._limit_called_at + _CALL_AGAIN)
-        return min(self._deadline, again, due_at, self._renewal_at, self._hard_end.looks_at)
+        own = min(self._deadline, self._renewal_at)
+        return min(own, self._main.looks_at, self._hard_end.looks_at)
 
     def _handle_stop(self, name: str) -> None:
         if self._rung is Rung.HOOKS:
             return
         if self._rung is Rung.INTERRUPTED:
-            self._call_main_thread()
+            self._main.call()
         elif self._is_told_to_stop:
             self._interrupt(f"second signal, {name}")
         else:
@@ -307,14 +274,8 @@ class StopLadder:
         sentences.state(state, self.in_hand, report())
 
     def _handle_silence(self) -> None:
-        if self._is_called:
-            # The signal came just before a system call that waits: Python's
-            # handler runs when it returns, so something must make it return.
-            self._call_main_thread()
         self._look_for_overdue()
-        limit = self._limit
-        if limit is not None and time.monotonic() >= limit.due_at:
-            self._tell(limit)
+        self._main.look()
         now = time.monotonic()
         if now >= self._renewal_at:
             self._renewal_at = inf
@@ -334,10 +295,11 @@ class StopLadder:
         if self._rung is Rung.DRAINING:
             self._interrupt(f"not done after {self._limits.drain_timeout:g} s")
         elif self._rung is Rung.INTERRUPTED:
-            self._call_once_more()
+            self._call_jobs()
+            sentences.stuck(self._limits.interrupt_grace, LAST_CALL)
         else:
-            self._is_out_of_time = True
-            self._call_main_thread()
+            self._main.end(Phase.HOOKS)
+            self._main.call()
 
     def _handle_hooks(self) -> None:
         self._rung = Rung.HOOKS
@@ -347,6 +309,7 @@ class StopLadder:
     def _start_draining(self, name: str, timeout: float) -> None:
         is_first = self._rung is Rung.RUNNING
         self._rung, self.reason = Rung.DRAINING, name
+        self._main.end(Phase.STARTING)
         self._deadline = min(self._deadline, time.monotonic() + timeout)
         if is_first:
             self._drain()
@@ -355,8 +318,8 @@ class StopLadder:
         is_immediate = self._is_told_to_stop and self._limits.stop == "immediate"
         if not (is_immediate and self.in_hand):
             sentences.draining(name, self.in_hand, timeout, self.exit_code)
-        if self._phase is Phase.STARTING:
-            self._call_main_thread()
+        if self._main.phase is Phase.STARTING:
+            self._main.call()
         elif is_immediate:
             self._interrupt(f"{name}, and the option stop is immediate")
 
@@ -374,58 +337,25 @@ class StopLadder:
     def _interrupt(self, why: str) -> None:
         grace = self._limits.interrupt_grace
         self._rung, self.is_interrupted = Rung.INTERRUPTED, True
+        self._main.end(Phase.JOB)
         self._deadline = time.monotonic() + grace
         self._hard_end.last_call(grace + LAST_CALL)
         self._tell_state("interrupted")
         in_hand = self.in_hand
-        self._call_main_thread()
-        if self._crew is not None:
-            self._crew.interrupt()
+        self._call_jobs()
         if in_hand:
             sentences.interrupting(why, in_hand, grace)
 
-    def _call_once_more(self) -> None:
-        self._call_main_thread()
+    def _call_jobs(self) -> None:
+        self._main.call()
         if self._crew is not None:
             self._crew.interrupt()
-        sentences.stuck(self._limits.interrupt_grace, LAST_CALL)
 
     @property
     def in_hand(self) -> int:
         if self._crew is not None:
             return self._crew.in_hand
-        return 1 if self._phase is Phase.JOB else 0
-
-    def _tell(self, limit: SoftLimit) -> None:
-        self._limit_called_at = time.monotonic()
-        _signal_main_thread()
-        if limit is not self._told_limit:
-            self._told_limit = limit
-            sentences.soft_limit_reached(limit.seconds)
-
-    def _call_main_thread(self) -> None:
-        self._is_called = self._phase is not Phase.IDLE
-        _signal_main_thread()
-
-
-class _Inside:
-    """While it is entered, the main thread is in code of the user and may be interrupted."""
-
-    __slots__ = ("_inside", "_ladder")
-
-    def __init__(self, ladder: StopLadder, inside: Phase = Phase.JOB) -> None:
-        self._ladder = ladder
-        self._inside = inside
-
-    def __enter__(self) -> None:
-        self._ladder._phase = self._inside
-        if self._ladder._is_due():
-            self._ladder._phase = Phase.IDLE
-            raise JobInterrupted
-
-    def __exit__(self, kind: type | None, error: object, trace: TracebackType | None) -> None:
-        self._ladder._phase = Phase.IDLE
-        self._ladder._handlers.reclaim()
+        return 1 if self._main.phase is Phase.JOB else 0
 
 
 #: What each signal does.
@@ -437,9 +367,3 @@ _HANDLED: Mapping[int, Callable[[StopLadder, str], None]] = {
     signal.SIGCONT: StopLadder._handle_resume,
     signal.SIGUSR1: StopLadder._handle_report,
 }
-
-
-def _signal_main_thread() -> None:
-    ident = threading.main_thread().ident
-    assert ident is not None
-    signal.pthread_kill(ident, INTERRUPT)

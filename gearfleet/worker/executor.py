@@ -19,17 +19,15 @@ from dataclasses import replace
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from gearfleet.errors import JobExpired, JobInterrupted, LocalProtocolError, PayloadEncodeError
-from gearfleet.gearman.jobs import printable
-from gearfleet.tasks.current import Updates, job_in_hand, unheard
+from gearfleet.errors import JobExpired, JobInterrupted
+from gearfleet.tasks.current import Updates, job_in_hand
 from gearfleet.tasks.failure import describe
-from gearfleet.tasks.naming import later_function
 from gearfleet.tasks.packing import Packing
-from gearfleet.tasks.payload import Call
 from gearfleet.worker import hooks
-from gearfleet.worker.aftermath import conclude
 from gearfleet.worker.event_loop import OwnLoop
-from gearfleet.worker.job import Completed, Failed, Job, Outcome
+from gearfleet.worker.job import Completed, Failed, Outcome
+from gearfleet.worker.reading import Reader
+from gearfleet.worker.settling import Settler
 from gearfleet.worker.soft_limit import is_in
 
 if TYPE_CHECKING:
@@ -39,27 +37,13 @@ if TYPE_CHECKING:
     from gearfleet.tasks import Task
     from gearfleet.worker.aftermath import Aftermath
     from gearfleet.worker.event_loop import Loop
+    from gearfleet.worker.job import Assignment, Job
     from gearfleet.worker.retrying import Retries
     from gearfleet.worker.soft_limit import SoftLimit
     from gearfleet.worker.streams import Streams
     from gearfleet.worker.time_limits import TimeLimits
 
 logger = logging.getLogger(__name__)
-
-
-class Assignment(Protocol):
-    """A job as the Gearman layer hands it over."""
-
-    @property
-    def task(self) -> str:
-        """The function."""
-
-    @property
-    def handle(self) -> str | None: ...
-    @property
-    def unique(self) -> str: ...
-    @property
-    def data(self) -> bytes: ...
 
 
 class Ladder(Protocol):
@@ -113,14 +97,11 @@ class Executor:
         self.completed = 0
         self.failed = 0
         self.interrupted = 0
-        self._tasks = tasks
-        later = {later_function(function): function for function in tasks}
-        self._terms = {each: task.terms(later.get(each, each)) for each, task in tasks.items()}
         self._packing = packing or Packing()
+        self._reader = Reader(tasks, self._packing)
+        self._settler = Settler(self._reader, aftermath=aftermath, retries=retries)
         self._hooks = hooks
         self._ladder = ladder
-        self._aftermath = aftermath
-        self._retries = retries
         self._updates = updates
         self._loop = loop or OwnLoop()
         self._time_limits = time_limits
@@ -153,7 +134,8 @@ class Executor:
                 self.completed += 1
             else:
                 self.failed += 1
-        return self._settle(assignment, job, outcome, started)
+        self._settler.settle(assignment, job, outcome, started)
+        return outcome
 
     def time_out(self, assignment: Assignment, error: Exception, stacks: str) -> Outcome:
         """Fail a job that another worker ran into its time limit; it may be tried again.
@@ -162,29 +144,14 @@ class Executor:
             GearfleetError: as `execute` does.
         """
         try:
-            call = self._packing.unpack(assignment.data, self._terms[assignment.task])
+            job = self._reader.read(assignment)
         except Exception:
             return self.refuse(assignment, error)
         failure = replace(describe(error), traceback=stacks)
-        outcome = Failed(error=error, failure=failure, is_ours=call.meta is not None)
+        outcome = Failed(error=error, failure=failure, is_ours=job.meta is not None)
         with self._counting:
             self.failed += 1
-        return self._settle(assignment, self._job(assignment, call), outcome, time.time())
-
-    def _settle(
-        self, assignment: Assignment, job: Job, outcome: Outcome, started: float
-    ) -> Outcome:
-        """Do what follows a job, and return its outcome."""
-        has_arguments = True
-        if isinstance(outcome, Failed):
-            with unheard(job, assignment):  # so that the log says of which job it speaks
-                if self._is_tried_again(job, outcome, started, assignment):
-                    return outcome
-                _log_failure(assignment, outcome)
-            job, has_arguments = self._as_it_came(job, assignment)
-        if self._aftermath is not None:
-            server = _server(assignment)
-            conclude(self._aftermath, job, outcome, started, server, has_arguments=has_arguments)
+        self._settler.settle(assignment, job, outcome, time.time())
         return outcome
 
     def refuse(self, assignment: Assignment, error: Exception, *, is_read: bool = True) -> Failed:
@@ -195,70 +162,15 @@ class Executor:
         Raises:
             GearfleetError: as `execute` does.
         """
-        job, has_arguments = self._job(assignment, Call((), {})), False
+        job, has_arguments = self._reader.unread(assignment), False
         with suppress(Exception):
             if is_read:
-                call = self._packing.unpack(assignment.data, self._terms[assignment.task])
-                job, has_arguments = self._job(assignment, call), True
+                job, has_arguments = self._reader.read(assignment), True
         outcome = Failed(error=error, failure=describe(error), is_ours=job.meta is not None)
         with self._counting:
             self.failed += 1
-        _log_failure(assignment, outcome)
-        if self._aftermath is not None:
-            server = _server(assignment)
-            now = time.time()
-            conclude(self._aftermath, job, outcome, now, server, has_arguments=has_arguments)
+        self._settler.give_up(assignment, job, outcome, has_arguments=has_arguments)
         return outcome
-
-    def _as_it_came(self, job: Job, assignment: Assignment) -> tuple[Job, bool]:
-        """Return the job with its caller's arguments, and whether there are any that can be read.
-
-        Who submits it again wants these, whatever the task did to them.
-        """
-        try:
-            call = self._packing.unpack(assignment.data, self._terms[assignment.task])
-        except Exception:
-            return job, False
-        return job._replace(args=call.args, kwargs=call.kwargs), True
-
-    def _is_tried_again(
-        self, job: Job, outcome: Failed, started: float, assignment: Assignment
-    ) -> bool:
-        if self._retries is None:
-            return False
-        try:
-            delay = self._retries.delay_after(job, outcome.error)
-        except Exception:
-            logger.exception(
-                "The backoff of %s raised: job %s is not tried again",
-                job.task.name,
-                job.handle,
-                extra={"action": "backoff_failed", "handle": job.handle},
-            )
-            return False
-        if delay is None:
-            return False
-        server: Any = assignment
-        try:
-            self._retries.submit(
-                job,
-                outcome,
-                data=assignment.data,
-                started=started,
-                delay=delay,
-                server=server.connection.address,
-            )
-        except (LocalProtocolError, PayloadEncodeError):
-            # Nothing was sent, and it would be the same each time that the job runs:
-            # an id of another's making that fits no unique, a payload at the limit.
-            logger.exception(
-                "The next attempt of job %s of %s cannot be sent: it is not tried again",
-                job.handle,
-                job.task.name,
-                extra={"action": "retry_refused", "handle": job.handle},
-            )
-            return False
-        return True
 
     def close(self) -> None:
         """End the event loop of the coroutine tasks, if there was one."""
@@ -266,12 +178,11 @@ class Executor:
 
     def _run(self, assignment: Assignment) -> tuple[Job, Outcome]:
         try:
-            call = self._packing.unpack(assignment.data, self._terms[assignment.task])
+            job = self._reader.read(assignment)
         except Exception as error:
             failed = Failed(error=error, failure=describe(error))
-            return self._job(assignment, Call((), {})), failed
-        job = self._job(assignment, call)
-        if call.meta is not None and 0 < call.meta.expires < time.time():
+            return self._reader.unread(assignment), failed
+        if job.meta is not None and 0 < job.meta.expires < time.time():
             expired = JobExpired()
             return job, Failed(error=expired, failure=describe(expired))
         job_in_hand.set((job, assignment, self._updates))
@@ -291,17 +202,6 @@ class Executor:
             self._time_limits.end(assignment)
         if self._updates is not None:
             self._updates.end(assignment)
-
-    def _job(self, assignment: Assignment, call: Call) -> Job:
-        return Job(
-            task=self._tasks[assignment.task],
-            args=call.args,
-            kwargs=call.kwargs,
-            meta=call.meta,
-            function=assignment.task,
-            handle=assignment.handle or "",
-            unique=assignment.unique,
-        )
 
     def _call(self, job: Job) -> Outcome:
         outcome: Outcome | None = None
@@ -340,11 +240,6 @@ class Executor:
             return value
 
 
-def _server(assignment: Assignment) -> object:
-    """Return the address of the job server that gave the job out; tests have jobs of none."""
-    return getattr(getattr(assignment, "connection", None), "address", "")
-
-
 def _end_fork(outcome: Outcome | None) -> NoReturn:
     """End a child that a task forked and that came back, which would be a second worker.
 
@@ -378,19 +273,3 @@ def _failed(job: Job, error: BaseException) -> Failed:
         task = f"{job.task.name}{job.task.signature}"
         error = TypeError(f"{task} does not take the arguments of this job: {error}")
     return Failed(error=error, failure=describe(error), is_ours=job.meta is not None)
-
-
-def _log_failure(assignment: Assignment, outcome: Failed) -> None:
-    logger.error(
-        "Job %s of %s failed: %s",
-        printable(assignment.handle or ""),
-        printable(assignment.task),
-        outcome.failure,
-        exc_info=outcome.error,
-        extra={
-            "action": "job_failed",
-            "handle": printable(assignment.handle or ""),
-            "unique": printable(assignment.unique),
-            "function": printable(assignment.task),
-        },
-    )

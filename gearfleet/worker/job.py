@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -11,6 +11,21 @@ if TYPE_CHECKING:
     from gearfleet.tasks import Task
     from gearfleet.tasks.failure import Failure
     from gearfleet.tasks.meta import Meta
+
+
+class Assignment(Protocol):
+    """A job as the Gearman layer hands it over."""
+
+    @property
+    def task(self) -> str:
+        """The function."""
+
+    @property
+    def handle(self) -> str | None: ...
+    @property
+    def unique(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
 
 
 # One is made for every job; a NamedTuple takes a third of a frozen dataclass's time.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gearfleet.tasks import Task
     from gearfleet.worker.deaths import Death
-    from gearfleet.worker.executor import Assignment
+    from gearfleet.worker.job import Assignment
 
 #: The evidence bears the time of a clock that ticks every few milliseconds.
 _TOLERANCE = 0.05

@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from gearfleet.config import Settings
     from gearfleet.tasks import Task
     from gearfleet.worker.deaths import Death
-    from gearfleet.worker.executor import Assignment
     from gearfleet.worker.in_hand import InHand
-    from gearfleet.worker.job import Outcome
+    from gearfleet.worker.job import Assignment, Outcome
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from gearfleet.worker.executor import Assignment
+    from gearfleet.worker.job import Assignment
+
 
 DONE = Completed(value=1, data=b"1")
 

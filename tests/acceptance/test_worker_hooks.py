@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.job_servers import JobServer
+    from tests.support.processes import Process
 
 HOOKS = """
 @hooks.on_drain
@@ -47,22 +48,30 @@ def load():
 
 
 @pytest.fixture
-def project(tmp_path: Path, gearmand: JobServer) -> Iterator[WorkerProject]:
-    made = WorkerProject(tmp_path, gearmand.address, more=HOOKS)
+def project(
+    request: pytest.FixtureRequest, tmp_path: Path, gearmand: JobServer
+) -> Iterator[WorkerProject]:
+    """One with `HOOKS`, or with those that the test gives it."""
+    made = WorkerProject(tmp_path, gearmand.address, more=getattr(request, "param", HOOKS))
     yield made
     made.close()
 
 
-def test_drain_hooks__run_while_the_job_is_in_hand(project: WorkerProject) -> None:
-    worker = project.start_ready()
+def drain_with_job(project: WorkerProject, worker: Process, until: str) -> None:
+    """Stop a worker in its job, which ends when the diary has the note `until`."""
     result = project.submit("wait_for", "go")
     project.wait_for_note("begin go")
     worker.signal(signal.SIGTERM)
-    project.wait_for_note("draining SIGTERM")
+    project.wait_for_note(until)
     project.allow("go")
     assert result.result() == "go"
     assert worker.wait() == 0
     assert project.diary[-1] == "goodbye SIGTERM"
+
+
+def test_drain_hooks__run_while_the_job_is_in_hand(project: WorkerProject) -> None:
+    worker = project.start_ready()
+    drain_with_job(project, worker, until="draining SIGTERM")
     assert "Hook" in worker.output()
     assert "break_down raised ValueError; the worker goes on without it" in worker.output()
 
@@ -94,39 +103,29 @@ def test_hooks__of_a_worker_that_is_renewed(project: WorkerProject) -> None:
     assert sorted(project.diary[1:]) == [f"draining {reason}", f"goodbye {reason}"]
 
 
+@pytest.mark.parametrize("project", [HANGING], ids=[""], indirect=True)
 def test_drain_hook__that_hangs_delays_neither_the_drain_nor_the_shutdown_hooks(
-    tmp_path: Path, gearmand: JobServer
+    project: WorkerProject,
 ) -> None:
-    project = WorkerProject(tmp_path, gearmand.address, more=HANGING)
     worker = project.start_ready("--hook-timeout", "0.3")
-    result = project.submit("wait_for", "go")
-    project.wait_for_note("begin go")
-    worker.signal(signal.SIGTERM)
-    project.wait_for_note("hanging")
-    project.allow("go")
-    assert result.result() == "go"
-    assert worker.wait() == 0
-    assert project.diary[-1] == "goodbye SIGTERM"
+    drain_with_job(project, worker, until="hanging")
     assert "ran out of time" in worker.output()
-    project.close()
 
 
+@pytest.mark.parametrize("project", [FORKED], ids=[""], indirect=True)
 def test_fork_hooks__run_in_the_workers_of_a_pool_before_their_start_hooks(
-    tmp_path: Path, gearmand: JobServer
+    project: WorkerProject,
 ) -> None:
-    project = WorkerProject(tmp_path, gearmand.address, more=FORKED)
     pool = project.start("--processes", "2")
     wait_for(lambda: project.diary.count("start") == 2, "two workers")
     assert project.diary[0] == "fork worker_foo"
     assert project.diary.count("fork worker_foo") == 2
     pool.signal(signal.SIGTERM)
     assert pool.wait() == 0
-    project.close()
 
 
-def test_fork_hooks__do_not_run_in_a_worker_of_its_own(tmp_path: Path, gearmand: JobServer) -> None:
-    project = WorkerProject(tmp_path, gearmand.address, more=FORKED)
+@pytest.mark.parametrize("project", [FORKED], ids=[""], indirect=True)
+def test_fork_hooks__do_not_run_in_a_worker_of_its_own(project: WorkerProject) -> None:
     project.start_ready()
     project.wait_for_note("start")
     assert project.diary == ["start"]
-    project.close()

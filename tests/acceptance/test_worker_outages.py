@@ -49,6 +49,14 @@ def begin_job(project: WorkerProject, *options: str, task: str = "wait_for") -> 
     return worker
 
 
+def stop_and_end_job(project: WorkerProject, worker: Process) -> None:
+    """Let the job in hand end while the worker drains."""
+    worker.signal(signal.SIGTERM)
+    worker.wait_for_output("Draining: 1 job in hand")
+    project.allow("go")
+    assert worker.wait(timeout=15) == 0
+
+
 @pytest.mark.parametrize(
     "options", [(), ("--threads", "2"), ("-w", "2")], ids=["", "threads", "pool"]
 )
@@ -71,10 +79,7 @@ def test_stop__after_the_job_server_was_killed_in_the_middle_of_a_job(
 ) -> None:
     worker = begin_job(project)
     server.kill()
-    worker.signal(signal.SIGTERM)
-    worker.wait_for_output("Draining: 1 job in hand")
-    project.allow("go")
-    assert worker.wait(timeout=15) == 0
+    stop_and_end_job(project, worker)
     assert project.diary == ["begin go", "done go", "finally go", "goodbye SIGTERM"]
 
 
@@ -93,10 +98,7 @@ def test_stop__in_a_job_whose_job_server_was_stopped(
 ) -> None:
     worker = begin_job(project)
     server.pause()
-    worker.signal(signal.SIGTERM)
-    worker.wait_for_output("Draining: 1 job in hand")
-    project.allow("go")
-    assert worker.wait(timeout=15) == 0
+    stop_and_end_job(project, worker)
     assert project.diary[-1] == "goodbye SIGTERM"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from gearfleet.results import Retention, open_store, seal
 from tests.support import django_databases
 from tests.support.django_databases import EMPTY, POSTGRESQL, SQLITE
 from tests.support.processes import clean_environment, run
-from tests.support.store_contract import StoreContract, failure, success
+from tests.support.store_contract import LastingContract, StoreContract, failure, success
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def make(alias: str) -> Iterator[Callable[..., DjangoStore]]:
         store.close()
 
 
-class TestStore(StoreContract):
+class TestStore(StoreContract, LastingContract):
     """Of the store in each database."""
 
 
@@ -67,19 +66,6 @@ def test_where_an_event_loop_runs(store: ResultStore) -> None:
         assert store.get("a") is not None
 
     asyncio.run(task())
-
-
-def test_on_both_sides_of_a_fork(store: ResultStore) -> None:
-    store.save([success("before", group="g")])
-    if not (child := os.fork()):
-        try:
-            store.save([success("child", group="g")])
-            store.close()
-        finally:
-            os._exit(0 if store.get("child") else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    store.save([success("parent", group="g")])
-    assert store.count_group("g") == 3
 
 
 def test_an_idle_connection_is_closed(alias: str) -> None:

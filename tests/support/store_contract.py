@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -218,3 +219,19 @@ class StoreContract:
         found = store.get("a")
         assert found is not None
         assert (found.state, found.attempt) == ("failure", 2)
+
+
+class LastingContract:
+    """Of stores that several processes may have open; its subclass has a fixture ``store``."""
+
+    def test_on_both_sides_of_a_fork(self, store: ResultStore) -> None:
+        store.save([success("before", group="g")])
+        if not (child := os.fork()):
+            try:
+                store.save([success("child", group="g")])
+                store.close()
+            finally:
+                os._exit(0 if store.get("child") else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        store.save([success("parent", group="g")])
+        assert store.count_group("g") == 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from gearfleet.config import Settings, read_settings
 from gearfleet.errors import ConfigError, ResultStoreUnavailable
 from gearfleet.results import MemoryStore, Retention, open_store, seal
 from gearfleet.results.sqlite import SQLiteStore
-from tests.support.store_contract import StoreContract, success
+from tests.support.store_contract import LastingContract, StoreContract, success
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,19 +74,14 @@ def test_file__from_many_processes(tmp_path: Path) -> None:
     store.close()
 
 
-def test_file__on_both_sides_of_a_fork(tmp_path: Path) -> None:
-    store = SQLiteStore(tmp_path / "results.sqlite3")
-    store.save([success("before", group="g")])
-    if not (child := os.fork()):
-        try:
-            store.save([success("child", group="g")])
-            store.close()
-        finally:
-            os._exit(0 if store.get("child") else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    store.save([success("parent", group="g")])
-    assert store.count_group("g") == 3
-    store.close()
+class TestFile(LastingContract):
+    """Of the store in a file."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[ResultStore]:
+        store = SQLiteStore(tmp_path / "results.sqlite3")
+        yield store
+        store.close()
 
 
 def test_file__outlives_its_store(tmp_path: Path) -> None:

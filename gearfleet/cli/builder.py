@@ -41,6 +41,8 @@ MODULES: Mapping[str, Mapping[str, str]] = {
     "submit": {"submit": "submit a job, and print its result"},
     "failed": {"failed": "list the jobs that failed for good; show, retry or delete them"},
     "ps": {"ps": "show the workers of this host, and what each is doing"},
+    "top": {"top": "watch job servers, queues, programs and processes"},
+    "info": {"info": "show job servers and queues, and what ended in the last hour and day"},
     "control": {
         "restart": "restart groups in waves; jobs in hand are finished",
         "status": "show the processes of groups, or all",

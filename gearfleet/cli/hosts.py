@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = "/etc/supervisor/supervisord.conf"
 
+#: Seconds that supervisord may take to answer.
+TIMEOUT = 10.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -136,14 +139,14 @@ def on_each(
     return _close(rows, output, goes_on=goes_on)
 
 
-def place_of(args: argparse.Namespace) -> Place:
+def place_of(args: argparse.Namespace, *, timeout: float = TIMEOUT) -> Place:
     """Return the only supervisord that `args` name."""
     from gearfleet.supervisor.control import Supervisor
 
     control = (
-        Supervisor.from_url(args.url)
+        Supervisor.from_url(args.url, timeout=timeout)
         if args.url
-        else Supervisor.from_config(configuration_of(args))
+        else Supervisor.from_config(configuration_of(args), timeout=timeout)
     )
     return Place(control=control, args=args)
 
@@ -183,20 +186,21 @@ def _at(
     say = output.talk if output.json else output.line
     say(f"== {name} ({host.url})")
     try:
-        return _Row(host=name, outcome=do(_place_at(args, name, host)))
+        return _Row(host=name, outcome=do(place_at(args, name, host)))
     except GearfleetError as error:
         output.talk(f"gearfleet: {name}: {error}")
         return _Row(host=name, error=error)
 
 
-def _place_at(args: argparse.Namespace, name: str, host: Host) -> Place:
+def place_at(args: argparse.Namespace, name: str, host: Host, *, timeout: float = TIMEOUT) -> Place:
+    """Return the supervisord of a host of the settings."""
     from gearfleet.config.credentials import credentials_of
     from gearfleet.supervisor.address import Address
     from gearfleet.supervisor.control import Supervisor
 
     username, password = credentials_of(host) or (None, None)
     address = Address.from_url(host.url or "", username=username, password=password)
-    return Place(control=Supervisor(address), args=args, host=name)
+    return Place(control=Supervisor(address, timeout=timeout), args=args, host=name)
 
 
 def _close(rows: list[_Row], output: Output, *, goes_on: bool) -> int:

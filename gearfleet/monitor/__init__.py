@@ -6,6 +6,9 @@
     plugin      asks supervisorctl whether it knows gearfleet, with a deadline
     supervised  rules over supervisord and the workers of this host
     queues      rules over the job servers
+    sample      all who can be asked are asked, again and again
+    view        what a sample means, in rows
+    totals      what the records of the results say of the last hour and day
 
 Rules are pure: they get a `Snapshot` and yield findings. A truth that could not
 be asked is a value too, with the reason, and the others are told all the same.

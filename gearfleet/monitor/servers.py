@@ -35,15 +35,18 @@ def ask_one(server: str, *, timeout: float) -> JobServer:
         with GearmanAdminClient([server], poll_timeout=timeout) as admin:
             version = str(admin.version())
             functions = {row.function: row for row in admin.status()}
-            rows = [Registered.parse(row.client_id, row.functions) for row in admin.workers()]
+            workers = [row for row in admin.workers() if row.functions]
             pid = admin.getpid()
     except (GearmanError, OSError) as error:
         return JobServer(address=server, silence=str(error))
+    known = [Registered.parse(row.client_id, row.functions) for row in workers]
+    ours = tuple(row for row in known if row is not None)
     return JobServer(
         address=server,
         version=version,
         functions=functions,
-        workers=tuple(row for row in rows if row is not None and row.functions),
+        workers=ours,
+        others=len(workers) - len(ours),
         options=_options_of(server, pid),
     )
 

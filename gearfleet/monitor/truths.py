@@ -147,6 +147,7 @@ class JobServer:
         version: of it.
         functions: by name.
         workers: those of gearfleet.
+        others: how many workers are of somebody else.
         options: with which gearmand was started, by their long names; None where that cannot
             be seen, because it runs on another host.
     """
@@ -156,6 +157,7 @@ class JobServer:
     version: str = ""
     functions: Mapping[str, FunctionStatus] = field(default_factory=dict)
     workers: tuple[Registered, ...] = ()
+    others: int = 0
     options: Mapping[str, str] | None = None
 
     @property
@@ -175,6 +177,10 @@ class JobServer:
     def waiting(self, function: str) -> int:
         row = self.functions.get(function)
         return row.waiting if row else 0
+
+    def running(self, function: str) -> int:
+        row = self.functions.get(function)
+        return row.running if row else 0
 
     def serving(self, function: str) -> int:
         row = self.functions.get(function)

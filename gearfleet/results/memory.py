@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from gearfleet.results.record import Sealed, TaskRecord, seal
 from gearfleet.results.retention import Retention
 from gearfleet.results.store import unseal
+from gearfleet.results.tally import kept, tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from gearfleet.results.store import Part
+    from gearfleet.results.tally import Kept, Tally
 
 
 class MemoryStore:
@@ -99,6 +101,16 @@ class MemoryStore:
         """Drop the parts of a list that has been kept."""
         with self._lock:
             self._parts.pop(whole, None)
+
+    def tally(self, since: float) -> list[Tally]:
+        """Count the records of jobs that ended at `since` or later, by task and state."""
+        with self._lock:
+            return tally(each for each in self._kept() if each.stopped >= since)
+
+    def kept(self) -> Kept:
+        """Count the records that the limits apply to."""
+        with self._lock:
+            return kept(self._kept())
 
     def close(self) -> None:
         """Keep everything: there is nothing to close."""

@@ -14,6 +14,7 @@ from gearfleet.errors import ResultStoreUnavailable
 from gearfleet.results.record import Sealed, TaskRecord, seal
 from gearfleet.results.retention import Retention
 from gearfleet.results.store import unseal
+from gearfleet.results.tally import Kept, Tally
 from gearfleet.sqlitefile import BUSY_TIMEOUT, SQLiteFile
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ _COLUMNS = tuple("group_id" if field == "group" else field for field in Sealed._
 _LIST = ", ".join(_COLUMNS)
 _MARKS = ", ".join("?" * len(_COLUMNS))
 _OF_KIND = {"": "", "group": "group_id", "name": "name", "function": "function"}
+
+_TALLY = """
+SELECT task, state, count(*), sum(iif(started > 0, stopped - started, 0.0)),
+  sum(enqueued_at > 0 AND started > 0),
+  sum(iif(enqueued_at > 0 AND started > 0, started - enqueued_at, 0.0))
+FROM records WHERE stopped >= ? AND (keep_until = 0 OR keep_until > ?)
+GROUP BY task, state ORDER BY task, state
+"""
 
 _TABLES = f"""
 CREATE TABLE records (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
@@ -146,6 +155,22 @@ class SQLiteStore(SQLiteFile):
     def drop_parts(self, whole: str) -> None:
         """Drop the parts of a list that has been kept."""
         self._change("DELETE FROM parts WHERE whole = ?", whole)
+
+    def tally(self, since: float) -> list[Tally]:
+        """Count the records of jobs that ended at `since` or later, by task and state."""
+        with self._reading() as connection:
+            rows = connection.execute(_TALLY, (since, self._clock())).fetchall()
+        return [Tally(*row) for row in rows]
+
+    def kept(self) -> Kept:
+        """Count the records that the limits apply to."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT state = 'success', count(*), min(stopped) FROM records"
+                " WHERE keep_until = 0 GROUP BY 1"
+            ).fetchall()
+        found = {is_success: (count, first) for is_success, count, first in rows}
+        return Kept(*found.get(1, (0, 0.0)), *found.get(0, (0, 0.0)))
 
     def _select(self, where: str, *values: Any, with_clock: bool = True) -> list[TaskRecord]:
         # A record that is kept for a time only is gone when it is over, deleted or not.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gearfleet.results import Part, TaskRecord, seal
+from gearfleet.results import Counting, Kept, Part, Tally, TaskRecord, seal
 from gearfleet.tasks.failure import Failure
 
 if TYPE_CHECKING:
@@ -205,6 +205,29 @@ class StoreContract:
         for thread in threads:
             thread.join()
         assert store.count_group("g") == 40
+
+    def test_tally__counts_by_task_and_state_what_ended_since(self, store: ResultStore) -> None:
+        assert isinstance(store, Counting)
+        assert (store.tally(0.0), store.kept()) == ([], Kept())
+        store.save(
+            [
+                success("a", enqueued_at=7.0, started=10.0, stopped=12.0),
+                success("b", started=20.0, stopped=21.0),
+                success("c", enqueued_at=30.0, started=30.5, stopped=34.0, keep_until=1e11),
+                success("old", started=1.0, stopped=2.0),
+                failure("d", enqueued_at=40.0, started=41.0, stopped=41.5),
+                failure("e", state="expired", stopped=50.0),
+                failure("f", state="retry", stopped=60.0, failure=BOOM),
+            ]
+        )
+        assert store.tally(12.0) == [
+            Tally("shop.resize", "success", jobs=3, seconds=6.5, begun=2, waited=3.5),
+            Tally("t", "expired", jobs=1, seconds=0.0, begun=0, waited=0.0),
+            Tally("t", "failure", jobs=1, seconds=0.5, begun=1, waited=1.0),
+            Tally("t", "retry", jobs=1, seconds=0.0, begun=0, waited=0.0),
+        ]
+        assert store.tally(61.0) == []
+        assert store.kept() == Kept(3, 2.0, 3, 41.5)
 
     def test_save__an_earlier_attempt_that_ran_again_does_not_hide_the_later_one(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, DataError, InterfaceError, connections, router
-from django.db.models import Q
+from django.db.models import Count, F, Min, Q, Sum
 
 from gearfleet.contrib.django.models import Part as PartRow
 from gearfleet.contrib.django.models import Record
@@ -15,7 +15,7 @@ from gearfleet.contrib.django.results import rows, writing
 from gearfleet.contrib.django.results.desk import Desk
 from gearfleet.contrib.django.results.migrated import missing_migrations
 from gearfleet.errors import ConfigError, ResultStoreUnavailable
-from gearfleet.results import Retention, Sealed, TaskRecord, seal
+from gearfleet.results import Kept, Retention, Sealed, Tally, TaskRecord, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -119,6 +119,30 @@ class DjangoStore:
     def drop_parts(self, whole: str) -> None:
         """Drop the parts of a list that has been kept."""
         self._do(lambda: self._parts(whole).delete())
+
+    def tally(self, since: float) -> list[Tally]:
+        """Count the records of jobs that ended at `since` or later, by task and state."""
+        begun = Q(enqueued_at__gt=0.0, started__gt=0.0)
+        counted = self._kept.filter(stopped__gte=since).values("task", "state").annotate(
+            jobs=Count("seq"),
+            seconds=Sum(F("stopped") - F("started"), filter=Q(started__gt=0.0), default=0.0),
+            begun=Count("seq", filter=begun),
+            waited=Sum(F("started") - F("enqueued_at"), filter=begun, default=0.0),
+        )  # fmt: skip
+        return [Tally(**row) for row in self._do(lambda: list(counted.order_by("task", "state")))]
+
+    def kept(self) -> Kept:
+        """Count the records that the limits apply to."""
+        successes, others = Q(limited_as="success"), Q(limited_as="failure")
+        counted = self._do(
+            lambda: self._all.aggregate(
+                successes=Count("seq", filter=successes),
+                first_success=Min("stopped", filter=successes, default=0.0),
+                others=Count("seq", filter=others),
+                first_other=Min("stopped", filter=others, default=0.0),
+            )
+        )
+        return Kept(**counted)
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""

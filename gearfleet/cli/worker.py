@@ -64,6 +64,7 @@ def add_behaviour(parser: argparse.ArgumentParser) -> None:
         ("--max-idle", "S", _seconds, "seconds without a job after which it is renewed; 0: never"),
         ("--prefetch", "N", _count, "jobs that may be here at a time, the running one included"),
         ("--concurrency", "N", _count, "jobs that run at a time, in threads and on an event loop"),
+        ("--cpu-affinity", "N", _number, "CPUs that each worker of the program may use; 0: all"),
     ):
         name = flag.removeprefix("--").replace("-", "_")
         aliases = ["--threads"] if name == "concurrency" else []
@@ -266,4 +267,5 @@ def options_of(args: argparse.Namespace) -> WorkerOptions:
         time_limit=args.time_limit,
         prefetch=args.prefetch,
         concurrency=args.concurrency,
+        cpu_affinity=args.cpu_affinity,
     )

@@ -92,6 +92,12 @@ OWN: tuple[Option, ...] = (
     Option(
         "prefetch", values.positive, "how many jobs may be in a worker, the running one included", 1
     ),
+    Option(
+        "cpu_affinity",
+        values.count,
+        "how many CPUs each worker may use, spread over the workers of the program; 0: all",
+        0,
+    ),
     Option("loglevel", values.level, "what is logged; default: as the project says, else INFO"),
     Option("log_format", values.log_format, 'how a line looks, "human" or "json"; default: human'),
 )

@@ -28,7 +28,10 @@ LADDER = ("drain_timeout", "interrupt_grace", "hook_timeout")
 #: When a worker stops at once, and when it ends by itself.
 RENEWAL = ("stop", "time_limit", "startsecs", "max_jobs", "max_lifetime", "max_rss", "max_idle")
 #: What the command says where it is not the default.
-_WORKER_OPTIONS = (*LADDER, *RENEWAL, "loglevel", "log_format", "prefetch", "concurrency")
+_WORKER_OPTIONS = (
+    *(*LADDER, *RENEWAL, "loglevel", "log_format"),
+    *("prefetch", "concurrency", "cpu_affinity"),
+)
 #: Seconds between the latest exit of a worker and Supervisor's SIGKILL.
 KILL_MARGIN = 5
 #: Seconds between the latest exit of a worker of a pool and its parent's SIGKILL.

@@ -18,6 +18,7 @@ class WorkerOptions:
         time_limit: seconds of a job whose task has no limit of its own; 0 for none.
         prefetch: how many jobs may be here, the running one included.
         concurrency: how many jobs run at a time.
+        cpu_affinity: how many CPUs it may use; 0 for all.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -25,3 +26,4 @@ class WorkerOptions:
     time_limit: float = 0.0
     prefetch: int = 1
     concurrency: int = 1
+    cpu_affinity: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from gearfleet.config import release_of
 from gearfleet.errors import ConfigError, JobInterrupted, UnknownName, did_you_mean
 from gearfleet.tasks.naming import function_name
 from gearfleet.worker import hooks
+from gearfleet.worker.affinity import pin
 from gearfleet.worker.client_ids import client_id
 from gearfleet.worker.equipment import TaskWorker, equipped
 from gearfleet.worker.event_loop import SharedLoop
@@ -94,9 +96,13 @@ def serve(
         release=release_of(settings),
     )
     selected = hooks.select(module.module, settings.hooks)
+    process = os.environ.get("SUPERVISOR_PROCESS_NAME", program)
+    if options.cpu_affinity:
+        number = member.slot if member else _number(process)
+        pin(options.cpu_affinity, program=program, number=number)
     staffed = _alone if options.concurrency == 1 else _with_crew
     with (
-        _watched(info, settings, options, member) as watch,
+        _watched(info, settings, options, process, member) as watch,
         titled(watch.board.path),
         staffed(info, settings, options, selected, watch) as (worker, ladder, executor),
     ):
@@ -113,10 +119,19 @@ def serve(
         return ladder.exit_code
 
 
+def _number(process: str) -> int:
+    """Return the number that the name of a process of Supervisor ends with, as a rendered one does."""
+    digits = re.search(r"\d+$", process)
+    return int(digits[0]) if digits else 0
+
+
 def _watched(
-    info: WorkerInfo, settings: Settings, options: WorkerOptions, member: Member | None
+    info: WorkerInfo,
+    settings: Settings,
+    options: WorkerOptions,
+    process: str,
+    member: Member | None,
 ) -> Watch:
-    process = os.environ.get("SUPERVISOR_PROCESS_NAME", info.program)
     return Watch.open(
         settings,
         program=info.program,

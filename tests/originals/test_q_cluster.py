@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from gearfleet.contrib.django.project import read_django
 from gearfleet.errors import ConfigError
 from gearfleet.fleet import plan, usable_cpus
 from gearfleet.tasks import Registry
+from gearfleet.worker.affinity import share
 from tests.support.fleets import worker_module
 from tests.support.pools import PoolProject, kill
 from tests.support.waiting import wait_for
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gearfleet.config import Settings
+    from gearfleet.fleet.model import Program
     from tests.support.job_servers import JobServer
 
 MORE = """
@@ -43,6 +46,19 @@ def without_limit():
     time.sleep(1000)
 
 @task(queue="foo")
+def cpus(name):
+    note(f"here {name}")
+    while not (FOLDER / name).exists():
+        time.sleep(0.01)
+    return sorted(os.sched_getaffinity(0))
+
+@task(queue="foo")
+def count_in_child():
+    import multiprocessing
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(len, ("abc",))
+
+@task(queue="foo")
 def grow():
     grow.memory = bytearray(os.urandom(1)) * 150_000_000
 """
@@ -60,11 +76,19 @@ def settings(**django: Any) -> Settings:
     return read_django(SimpleNamespace(SECRET_KEY="a" * 50, **django), installed=[], environ={})
 
 
-def processes(settings: Settings) -> int:
-    """Return how many processes the plan has for a worker module."""
+def program_of(settings: Settings) -> Program:
+    """Return what the plan has for a worker module."""
     registry = Registry(modules=(worker_module("shop.tasks", {"pack": "default"}),))
     (program,) = plan(registry, settings, host="h", executable=("gearfleet",), cpus=6).programs
-    return program.processes
+    return program
+
+
+def processes(settings: Settings) -> int:
+    return program_of(settings).processes
+
+
+def command_of(settings: Settings) -> tuple[str, ...]:
+    return program_of(settings).command
 
 
 @pytest.mark.parametrize(
@@ -158,3 +182,62 @@ def test_qx10__workers_are_renewed(
     assert why in pool.output()
     (after,) = wait_for(lambda: project.registered - {before}, "the next worker")
     assert after != before
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPUs can be chosen here")
+def test_qx10__each_worker_has_some_of_the_cpus(project: PoolProject) -> None:
+    project.start_pool(2, "--cpu-affinity", "1")
+    jobs = [project.submit("cpus", "go") for _ in range(2)]
+    wait_for(lambda: project.diary.count("here go") == 2, "both workers at work")
+    project.allow("go")
+    first, second = (job.result(30) for job in jobs)
+    assert len(first) == len(second) == 1
+    assert (first != second) or len(os.sched_getaffinity(0)) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPUs can be chosen here")
+def test_qx10__so_has_each_process_of_supervisor(project: PoolProject) -> None:
+    usable = os.sched_getaffinity(0)
+    project.allow("go")
+    found = []
+    for number in range(2):
+        worker = project.start("--cpu-affinity", "1", SUPERVISOR_PROCESS_NAME=f"foo_{number:02}")
+        worker.wait_for_output("Runs on CPU")
+        worker.wait_for_output("Registered at job server")
+        found += project.submit("cpus", "go").result(30)
+        worker.terminate()
+        assert worker.wait() == 0
+    program = "worker_foo"
+    assert found == [min(share(usable, 1, program=program, number=each)) for each in range(2)]
+
+
+def test_qx10__settings() -> None:
+    cluster = {"recycle": 500, "max_rss": 100_000, "cpu_affinity": 2, "daemonize_workers": False}
+    found = settings(Q_CLUSTER=cluster)
+    expected = {"max_jobs": 500, "max_rss": "100000KB", "cpu_affinity": 2}
+    assert found.layers.fleet == expected
+    command = command_of(found)
+    for flag, value in {
+        "--max-jobs": "500",
+        "--max-rss": "100000KB",
+        "--cpu-affinity": "2",
+    }.items():
+        assert command[command.index(flag) + 1] == value
+    assert found.sources["fleet.max_rss"] == "Django settings Q_CLUSTER['max_rss']"
+    ours = settings(Q_CLUSTER=cluster, GEARFLEET={"FLEET": {"max_jobs": 7}})
+    assert ours.layers.fleet == {**expected, "max_jobs": 7}
+    assert settings(Q_CLUSTER={"max_rss": None}).layers.fleet == {}
+
+
+@pytest.mark.parametrize("key", ["recycle", "max_rss", "cpu_affinity"])
+def test_qx10__what_is_no_number_is_named(key: str) -> None:
+    with pytest.raises(ConfigError, match=r"fleet\..*it is 'some"):
+        settings(Q_CLUSTER={key: "some"})
+
+
+def test_qx10__workers_need_no_daemonize_workers_for_tasks_that_start_processes(
+    project: PoolProject,
+) -> None:
+    """Django Q's are daemonic, and may not, unless the option is off."""
+    project.start_pool(1)
+    assert project.submit("count_in_child").result(30) == 3

@@ -55,8 +55,17 @@ NAMES = ("GEARMAN_JOB_NAME", "GEARMAN_CLIENT_NAMESPACE")
 #: What django-ztask calls when it starts, which is what hooks are for.
 ON_LOAD = "ZTASKD_ON_LOAD"
 
-#: Where Django Q keeps how many workers there are.
+#: Where Django Q keeps what it says of its workers.
 Q_SETTINGS = ("Q_CLUSTER", "Q_WORKERS")
+
+#: The keys of Q_CLUSTER for options of ours. `daemonize_workers` has none: it let the tasks of
+#: Django Q start processes, which those of every worker of ours may.
+Q_KEYS = {
+    "workers": "processes",
+    "recycle": "max_jobs",
+    "max_rss": "max_rss",
+    "cpu_affinity": "cpu_affinity",
+}
 
 #: Which of the originals' settings may give each key of ours.
 _ORIGINALS: Mapping[str, tuple[str, ...]] = {
@@ -182,8 +191,8 @@ def _with_originals(table: Any, django: object) -> dict[str, Any]:
         found |= _servers(django)
     if (prefix := _prefix(django)) is not None:
         found["prefix"] = prefix
-    if (workers := _q_workers(django)) is not None:
-        found["fleet"] = {"processes": workers}
+    if options := _of_django_q(django):
+        found["fleet"] = {option: value for option, (value, _) in options.items()}
     return {**found, **table, **_joined(found, table, "fleet")}
 
 
@@ -194,8 +203,9 @@ def _other_sources(merged: Any, table: Any, django: object) -> dict[str, str]:
         for key, names in _ORIGINALS.items()
         if key in merged and key not in table
     }
-    if "processes" in (merged.get("fleet") or ()) and "processes" not in (table.get("fleet") or ()):
-        found["fleet.processes"] = " or ".join(Q_SETTINGS)
+    ours = table.get("fleet") or ()
+    options = _of_django_q(django).items()
+    found |= {f"fleet.{option}": name for option, (_, name) in options if option not in ours}
     return {key: f"Django settings {name}" for key, name in found.items()}
 
 
@@ -205,11 +215,18 @@ def _joined(first: Mapping[str, Any], second: Mapping[str, Any], key: str) -> di
     return {key: {**one, **two}} if isinstance(one, Mapping) and isinstance(two, Mapping) else {}
 
 
-def _q_workers(django: object) -> Any:
-    """Return how many workers Django Q's settings want; None where they do not say."""
-    cluster = getattr(django, "Q_CLUSTER", None)
-    named = cluster.get("workers") if isinstance(cluster, Mapping) else None
-    return getattr(django, "Q_WORKERS", None) if named is None else named
+def _of_django_q(django: object) -> dict[str, tuple[Any, str]]:
+    """Return the options that Django Q's settings give to all workers, each with its setting."""
+    workers, cluster = (getattr(django, name, None) for name in ("Q_WORKERS", "Q_CLUSTER"))
+    found = {} if workers is None else {"processes": (workers, "Q_WORKERS")}
+    return found | (_of_cluster(cluster) if isinstance(cluster, Mapping) else {})
+
+
+def _of_cluster(cluster: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+    named = {key: cluster[key] for key in Q_KEYS if cluster.get(key) is not None}
+    if "max_rss" in named:
+        named["max_rss"] = f"{named['max_rss']}KB"
+    return {Q_KEYS[key]: (value, f"Q_CLUSTER['{key}']") for key, value in named.items()}
 
 
 def _secrets(django: object) -> tuple[str, ...]:

@@ -59,18 +59,22 @@ class Dial:
     """One attempt to connect to an address.
 
     Wait until `fileno()` is ready for `events` or until `deadline`, then call
-    `advance()`; again, until it returns the socket or raises.
+    `advance()`; again, until it returns the socket or raises. It lasts for
+    `timeout` seconds, or until `until` where some of them have passed already;
+    an error tells the `timeout`, which is what somebody has set.
     """
 
-    def __init__(self, address: Address, *, timeout: float = CONNECT_TIMEOUT) -> None:
+    def __init__(
+        self, address: Address, *, timeout: float = CONNECT_TIMEOUT, until: float | None = None
+    ) -> None:
         self.address = address
-        self._until = time.monotonic() + timeout
+        self._until = time.monotonic() + timeout if until is None else until
         self.deadline = self._until
         self._socket: socket.socket | None = None
         self._target: tuple[object, ...] = ()
         self._targets: list[_Target] = []
         self._timeout = timeout
-        self._failure = f"no answer within {timeout:g} s"
+        self._failure = f"no answer within {timeout:.3g} s"
         self._kind: type[errors.ConnectionError] = errors.ConnectionError
         self._handshake: Handshake | None = None
         self._lookup: _Lookup | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import socket
@@ -27,6 +28,7 @@ from gearfleet.gearman import (
     GearmanClient,
     GearmanWorker,
 )
+from gearfleet.gearman.aio.connect import connect
 from tests.support.certificates import Authority
 from tests.support.loops import in_a_loop
 from tests.support.ports import free_port
@@ -251,6 +253,17 @@ def test_refused__silence(authority: Authority, submit: Submit) -> None:
         assert time.monotonic() - begun < 10
         thread.join(10)
     assert b"\0REQ" not in b"".join(heard)
+
+
+def test_refused__silence_tells_the_limit_that_was_set_and_not_what_was_left_of_it() -> None:
+    async def story(address: Address) -> None:
+        await connect(address, asyncio.Protocol, timeout=5.0, until=time.monotonic() + 0.2)
+
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as listener,
+        pytest.raises(TLSError, match=r"no answer .*within 5 s"),
+    ):
+        in_a_loop(story(Address(*listener.getsockname(), TLS())))
 
 
 def test_refusal__has_a_name_of_its_own(address: Address, stranger: Authority) -> None:

@@ -71,24 +71,27 @@ class AsyncChannel(asyncio.Protocol):
         address: Address,
         *,
         timeout: float,
+        until: float,
         heartbeat_interval: float = HEARTBEAT_INTERVAL,
         heartbeat_limit: float = HEARTBEAT_LIMIT,
     ) -> AsyncChannel:
-        """Connect, and ask for the exceptions of jobs.
+        """Connect, and ask for the exceptions of jobs, before `until`.
+
+        That is the end of the `timeout` that was set, and which an error tells.
 
         Raises:
             errors.ConnectionError: with the address and the reason.
         """
-        deadline = time.monotonic() + timeout
         channel = await connect(
             address,
             lambda: cls(
                 address, heartbeat_interval=heartbeat_interval, heartbeat_limit=heartbeat_limit
             ),
             timeout=timeout,
+            until=until,
         )
         try:
-            await channel._greet(deadline, timeout)
+            await channel._greet(until, timeout)
         except BaseException:
             channel.abort(errors.ConnectionError(f"The connection to {address} was given up"))
             raise

@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 GOODBYE_TIMEOUT = 1.0
 
 
-async def connect(address: Address, factory: Callable[[], P], *, timeout: float) -> P:
-    """Return the protocol that `factory` makes, connected within `timeout` seconds.
+async def connect(address: Address, factory: Callable[[], P], *, timeout: float, until: float) -> P:
+    """Return the protocol that `factory` makes, connected before `until`.
+
+    That is the end of the `timeout` that was set, and which an error tells.
 
     Raises:
         errors.ConnectionError: with the address and the reason.
         errors.TLSError: it is there, but no TLS connection is possible.
     """
-    deadline = time.monotonic() + timeout
-    sock = await _dial(replace(address, tls=None), timeout)
+    sock = await _dial(Dial(replace(address, tls=None), timeout=timeout, until=until))
     try:
-        security = _security(address, address.tls, deadline) if address.tls else {}
+        security = _security(address, address.tls, until) if address.tls else {}
         loop = asyncio.get_running_loop()
         _, protocol = await loop.create_connection(factory, sock=sock, **security)
     except BaseException as error:
@@ -50,11 +51,11 @@ async def connect(address: Address, factory: Callable[[], P], *, timeout: float)
     return protocol
 
 
-def _security(address: Address, tls: TLS, deadline: float) -> dict[str, Any]:
+def _security(address: Address, tls: TLS, until: float) -> dict[str, Any]:
     return {
         "ssl": tls.make_context(),
         "server_hostname": tls.server_hostname or address.host,
-        "ssl_handshake_timeout": max(0.001, deadline - time.monotonic()),
+        "ssl_handshake_timeout": max(0.001, until - time.monotonic()),
         "ssl_shutdown_timeout": GOODBYE_TIMEOUT,
     }
 
@@ -69,8 +70,7 @@ def _refused(address: Address, error: Exception, timeout: float) -> errors.Conne
     return kind(f"Cannot connect to job server {address}: {reason}")
 
 
-async def _dial(address: Address, timeout: float) -> socket.socket:
-    dial = Dial(address, timeout=timeout)
+async def _dial(dial: Dial) -> socket.socket:
     try:
         while (stream := dial.advance()) is None:
             await _until_ready(dial)

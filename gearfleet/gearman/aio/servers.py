@@ -61,9 +61,11 @@ class AsyncServer:
         channel = self.current
         if channel is not None and channel.lost is None:
             return channel
-        until = time.monotonic() + self._connect_timeout
+        begun = time.monotonic()
+        timeout = self._connect_timeout
         if deadline is not None:
-            until = min(until, deadline)
+            timeout = min(timeout, deadline - begun)
+        until = begun + timeout
         try:
             await within(until, self._connecting.acquire())
         except TimeoutError:
@@ -72,15 +74,17 @@ class AsyncServer:
             ) from None
         try:
             if self.current is None or self.current.lost is not None:
-                self.current = await self._open(max(0.001, until - time.monotonic()))
+                self.current = await self._open(timeout, until)
             return self.current
         finally:
             self._connecting.release()
 
-    async def _open(self, timeout: float) -> AsyncChannel:
+    async def _open(self, timeout: float, until: float) -> AsyncChannel:
         times_closed = self._times_closed
         try:
-            channel = await AsyncChannel.open(self.address, timeout=timeout, **self._heartbeat)
+            channel = await AsyncChannel.open(
+                self.address, timeout=timeout, until=until, **self._heartbeat
+            )
         except errors.ConnectionError:
             self.avoid_until = time.monotonic() + self._backoff.failed()
             raise

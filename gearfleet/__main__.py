@@ -20,11 +20,13 @@ if sys.argv[1:2] == ["worker"]:
     for _number, _handler in _heard.items():
         signal.signal(_number, _handler)
 
-    @atexit.register
-    def _hear_nothing() -> None:
+    @atexit.register  # before all others, so that it is called last
+    def _end() -> None:
         """Let no signal change the exit code while Python clears up, without its handlers."""
         for number in _heard:
             signal.signal(number, signal.SIG_IGN)
+        if ending := sys.modules.get("gearfleet.worker.ending"):
+            ending.skip_clearing_up()
 
 
 from gearfleet.cli import main

@@ -212,6 +212,7 @@ def serve_module(module: WorkerModule, project: Project, args: argparse.Namespac
     In the nursery of a pool only the forked workers return from this.
     """
     from gearfleet.cli.project import program_of
+    from gearfleet.worker.ending import end_without_clearing_up
     from gearfleet.worker.process import serve
 
     # What the imports made stays until the end. To look through it again and
@@ -219,14 +220,18 @@ def serve_module(module: WorkerModule, project: Project, args: argparse.Namespac
     # in a pool the marks of the search would give each worker a copy of its own.
     gc.collect()
     gc.freeze()
-    return serve(
+    member = _raised(module, project)
+    code = serve(
         module,
         queues=args.queue_name,
         settings=project.settings,
         program=program_of(args),
         options=options_of(args),
-        member=_raised(module, project),
+        member=member,
     )
+    if member:
+        end_without_clearing_up(code)
+    return code
 
 
 def _raised(module: WorkerModule, project: Project) -> Member | None:

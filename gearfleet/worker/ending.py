@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for what comes after threads and `atexit`: the end of the interpreter itself.
 _LAST_CALL = 3.0
+#: With which this process ends if it is forked; empty in one that clears up.
+_codes: list[int] = []
 
 
 def end_within(seconds: float) -> None:
@@ -38,6 +41,25 @@ def end_within(seconds: float) -> None:
     threading.Thread(target=_end_hard, args=(seconds,), name="last call", daemon=True).start()
     # The thread stops with the interpreter; this timer, in C, does not.
     faulthandler.dump_traceback_later(seconds + _LAST_CALL, exit=True, file=2)
+
+
+def end_without_clearing_up(code: int) -> None:
+    """Have this process end with `code` when its `atexit` functions have been called.
+
+    For the forked: Python would take all modules apart, and so give each worker of a pool a
+    copy of all the memory that it shares, at the very moment when new ones need theirs.
+    """
+    _codes.append(code)
+
+
+def skip_clearing_up() -> None:
+    """End this process if `end_without_clearing_up` wants it; call it after everything else."""
+    if not _codes:
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # a task may have closed or deleted it
+            stream.flush()
+    os._exit(_codes[-1])
 
 
 def _end_hard(seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -221,3 +222,34 @@ def test_management_command__runs_a_pool_too(tmp_path: Path, gearmand: JobServer
     assert pool.output().count("Available Queues and Tasks") == 1
     assert not project.living
     project.close()
+
+
+LEFT = """
+class Kept:
+    def __del__(self):
+        note("taken apart")
+
+kept = Kept()
+
+@task(queue="foo")
+def leave_to_the_end():
+    import atexit, threading
+    atexit.register(note, "atexit")
+    threading.Thread(target=lambda: (time.sleep(0.2), note("thread"))).start()
+    print("not flushed", end="")
+"""
+
+
+def test_end__what_tasks_left_to_it_is_done_without_taking_the_shared_memory_apart(
+    tmp_path: Path, job_server: JobServer
+) -> None:
+    """Which would give each worker a copy of all of it, when a deploy needs memory most."""
+    with closing(PoolProject(tmp_path, job_server, more=LEFT)) as project:
+        pool = project.start_pool(1)
+        project.submit("leave_to_the_end").result()
+        (worker,) = project.registered
+        os.kill(worker, signal.SIGTERM)
+        pool.wait_for_output(f"Worker {worker} of slot 0 ended")
+        assert project.diary.count("atexit") == project.diary.count("thread") == 1
+        assert "taken apart" not in project.diary
+        assert "not flushed" in pool.output()

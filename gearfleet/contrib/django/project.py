@@ -117,6 +117,7 @@ def before_fork() -> None:
 
     for connection in connections.all():
         import_module(f"{connection.settings_dict['ENGINE']}.base")
+        connection.ops.compiler("SQLCompiler")
     if django_settings().results.startswith("django"):
         import_module("gearfleet.contrib.django.results")
     close_stores()

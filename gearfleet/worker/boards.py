@@ -50,6 +50,7 @@ JOB = struct.Struct("<BQQQdd510s64s64sB")
 NAMES = struct.Struct("<255s255s")
 
 STATE_AT = 1536
+REGISTERED_AT = 1537
 RSS_AT = 1544
 END_AT = 1552
 HANDS_AT = 2048

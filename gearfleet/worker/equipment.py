@@ -114,11 +114,11 @@ class TaskWorker(GearmanWorker):
         except LocalProtocolError as error:
             raise ConfigError(f"Setting 'servers' of {settings.origin}: {error}") from error
         #: Called each time that a job server has taken note of the functions.
-        self.after_registration: Callable[[], None] | None = None
+        self.after_registration: list[Callable[[], None]] = []
 
     def on_registered(self, server: Address) -> None:
-        if self.after_registration:
-            self.after_registration()
+        for tell in self.after_registration:
+            tell()
 
     def answer_with(
         self, execute: Callable[[GearmanJob], Outcome], functions: Iterable[str]

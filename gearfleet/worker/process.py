@@ -108,6 +108,7 @@ def serve(
     ):
         if options.recycling.is_needed:
             worker.recycler = Recycler(options.recycling, ladder)
+        worker.after_registration.append(watch.board.registered)
         try:
             if member:
                 member.begin(worker)

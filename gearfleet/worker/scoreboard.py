@@ -36,6 +36,7 @@ from gearfleet.worker.boards import (
     HANDS_AT,
     JOB,
     NAMES,
+    REGISTERED_AT,
     RSS,
     RSS_AT,
     RUNNING,
@@ -155,6 +156,10 @@ class Scoreboard:
         if now < _DRAINING or now < number:
             self._map[STATE_AT] = number
         self._measure()
+
+    def registered(self) -> None:
+        """Say that a job server knows the worker now; safe in every thread."""
+        self._map[REGISTERED_AT] = 1
 
     def begin(
         self, function: str, handle: str, unique: bytes, started: float, deadline: float = 0.0

@@ -1,9 +1,10 @@
 """One group on its way to what the configuration says.
 
 Processes that are no longer wanted drain and are dropped. Added ones start at
-once. Changed ones are replaced a few at a time, the next when the one before is
-RUNNING, and the last running one of a program only if no other can come up. A
-process that somebody stopped stays stopped, with its new configuration.
+once. Changed ones are replaced a few at a time, those without a job in hand
+first, the next when the one before is RUNNING and, if a job server knew the old
+one, known there; and the last running one of a program only if no other can come
+up. A process that somebody stopped stays stopped, with its new configuration.
 
 After a failure no further process is taken, and those that had been told to stop
 come back as they were. At every moment the group's configuration in supervisord
@@ -14,12 +15,21 @@ attempt does just that.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from gearfleet.supervisor.machine import START_TIMEOUT
 from gearfleet.supervisor.processes import namespec, program_of
 from gearfleet.supervisor.reconcile import internals
 from gearfleet.supervisor.reconcile.difference import difference
+from gearfleet.supervisor.reconcile.taken import (
+    Taken,
+    due,
+    is_busy,
+    is_registered,
+    says_when_it_serves,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +45,7 @@ class Phase(StrEnum):
 
     LEAVING = "to end, and be dropped"
     STOPPING = "to end, and be started again"
-    ARRIVING = "to be RUNNING"
+    ARRIVING = "to serve"
 
 
 class Job:
@@ -66,7 +76,7 @@ class Job:
         self._report = report
         self._clock = clock
         self._phases: dict[str, Phase] = {}
-        self._told: dict[str, tuple[float, int]] = {}
+        self._taken: dict[str, Taken] = {}
         self._todo: list[str] = []
 
     @property
@@ -176,13 +186,19 @@ class Job:
             process.spawn()
             self._settle(name, "resumed")
         else:
-            internals.renew(process, self._want[name])
-            self._phases[name] = Phase.ARRIVING
+            self._renew(name, process)
+
+    def _renew(self, name: str, process: Any) -> None:
+        config = self._want[name]
+        internals.renew(process, config)
+        if name in self._taken:
+            self._taken[name] = replace(self._taken[name], due=due(config, self._clock()))
+        self._phases[name] = Phase.ARRIVING
 
     def _arrive(self, name: str, process: Any) -> None:
         state = process.get_state()
         if state == internals.RUNNING:
-            self._settle(name, self._arrived(name), _pid(process))
+            self._run(name, process)
         elif state in {internals.BACKOFF, internals.FATAL}:
             self._fail(name, process.spawnerr or "it does not stay up")
         elif state == internals.EXITED:
@@ -191,6 +207,15 @@ class Job:
             self._stopped(name, process)
         elif state not in {internals.STARTING, internals.STOPPING}:
             self._fail(name, "supervisord has lost track of it")
+
+    def _run(self, name: str, process: Any) -> None:
+        """It is RUNNING; but one whose predecessor took jobs has to do so, too."""
+        taken = self._taken.get(name)
+        must_register = taken and taken.was_registered and says_when_it_serves(process.config)
+        if not taken or not must_register or is_registered(process):
+            self._settle(name, self._arrived(name), _pid(process))
+        elif self._clock() > taken.due:
+            self._fail(name, f"no job server knows it after {START_TIMEOUT:g} s; its log says why")
 
     def _stopped(self, name: str, process: Any) -> None:
         if process.laststart:
@@ -206,12 +231,18 @@ class Job:
             self._settle(name, self._arrived(name))
 
     def _arrived(self, name: str) -> str:
-        return "replaced" if name in self._told else "added"
+        return "replaced" if name in self._taken else "added"
 
     def _stop(self, name: str, process: Any) -> None:
-        self._told.setdefault(name, (self._clock(), process.pid))
+        self._take_note(name, process)
         if problem := process.stop():
             self._fail(name, problem)
+
+    def _take_note(self, name: str, process: Any) -> None:
+        if name not in self._taken:
+            self._taken[name] = Taken(
+                since=self._clock(), pid=process.pid, was_registered=is_registered(process)
+            )
 
     # Waves
 
@@ -220,7 +251,7 @@ class Job:
         spare = self._share.of(len(self._want)) - len(away)
         coming = {program_of(name) for name in away}
         running = Counter(program_of(name) for name in self._want if self._is_up(name))
-        for name in list(self._todo):
+        for name in self._idle_first() if spare > 0 else ():
             process, program = self._process(name), program_of(name)
             if not self._is_to_be_replaced(name, process) or spare <= 0:
                 continue
@@ -231,6 +262,13 @@ class Job:
             coming.add(program)
             spare -= 1
             self._go(name, process)
+
+    def _idle_first(self) -> list[str]:
+        def is_occupied(name: str) -> bool:
+            process = self._process(name)
+            return process is not None and is_busy(process)
+
+        return sorted(self._todo, key=is_occupied)
 
     def _is_to_be_replaced(self, name: str, process: Any) -> bool:
         """Return whether a stop is needed; one that is not running just changes."""
@@ -247,7 +285,7 @@ class Job:
 
     def _go(self, name: str, process: Any) -> None:
         self._todo.remove(name)
-        self._told[name] = (self._clock(), process.pid)
+        self._take_note(name, process)
         self._phases[name] = Phase.STOPPING
         self._advance(name, Phase.STOPPING)
 
@@ -255,7 +293,7 @@ class Job:
         return [
             name
             for name, phase in self._phases.items()
-            if phase is Phase.STOPPING or (phase is Phase.ARRIVING and name in self._told)
+            if phase is Phase.STOPPING or (phase is Phase.ARRIVING and name in self._taken)
         ]
 
     def _is_up(self, name: str) -> bool:
@@ -276,18 +314,17 @@ class Job:
 
     def _settle(self, name: str, what: str, detail: str = "") -> None:
         self._phases.pop(name, None)
-        told = self._told.pop(name, None)
-        if told is not None and what in {"replaced", "removed", "resumed"}:
-            since, pid = told
-            pids = f"pid {pid} -> {detail.removeprefix('pid ')}, " if detail else ""
-            detail = f"{pids}{self._clock() - since:.1f} s"
+        taken = self._taken.pop(name, None)
+        if taken is not None and what in {"replaced", "removed", "resumed"}:
+            pids = f"pid {taken.pid} -> {detail.removeprefix('pid ')}, " if detail else ""
+            detail = f"{pids}{self._clock() - taken.since:.1f} s"
         self._say(name, what, detail)
 
     def _say(self, name: str, what: str, detail: str = "") -> None:
         self._report(namespec(self.name, name), what, detail)
 
     def _say_if_killed(self, name: str, process: Any) -> None:
-        seconds = self._clock() - self._told[name][0] if name in self._told else 0.0
+        seconds = self._clock() - self._taken[name].since if name in self._taken else 0.0
         if process.exitstatus == -1 and seconds >= process.config.stopwaitsecs:
             self._say(name, "killed", f"after {seconds:.0f} s")
 

@@ -48,7 +48,7 @@ class Member:
 
     def begin(self, worker: TaskWorker) -> None:
         """Say that this process takes its signals, and later that a job server knows it."""
-        worker.after_registration = lambda: self._tell("serving", os.getpid())
+        worker.after_registration.append(lambda: self._tell("serving", os.getpid()))
         if self.is_quiet:
             worker.quiet()  # now; what the signal does may take a moment
             os.kill(os.getpid(), signal.SIGTSTP)

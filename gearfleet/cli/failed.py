@@ -7,12 +7,7 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gearfleet.errors import (
-    GearfleetError,
-    ResultStoreUnavailable,
-    UnknownName,
-    UsageError,
-)
+from gearfleet.errors import ResultStoreUnavailable, UnknownName, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -22,7 +17,6 @@ if TYPE_CHECKING:
     from gearfleet.cli.output import Output
     from gearfleet.cli.project import Project
     from gearfleet.results import ResultStore, TaskRecord
-    from gearfleet.tasks import Registry
 
 ACTIONS = """\
 actions:
@@ -115,17 +109,16 @@ def retry(args: argparse.Namespace, output: Output, project: Project, store: Res
     """Submit jobs again; the record of each goes when a job server has accepted the new one."""
     from gearfleet.cli.project import require_apps
     from gearfleet.client import Client
+    from gearfleet.results.again import call_again
     from gearfleet.tasks import discover
 
-    records = _chosen(args, store)
     registry = discover(require_apps(project).apps)
-    for record in records:
-        _refuse_unless_possible(record, registry)
+    calls = [(record, call_again(record, registry)) for record in _chosen(args, store)]
     say = output.talk if output.json else output.line
     again: list[dict[str, str]] = []
     with Client(project.settings) as client:
-        for record in records:
-            handle = client.enqueue(*_call(record, registry))
+        for record, call in calls:
+            handle = client.enqueue(*call)
             store.delete([record.id])
             again.append({"id": record.id, "new_id": handle.id, "task": record.task})
             say(f"{record.id} -> {handle.id}")
@@ -252,30 +245,3 @@ def _named(job: str, store: ResultStore) -> TaskRecord:
             f"{'another attempt follows' if is_retried else 'its state is ' + record.state}"
         )
     return record
-
-
-def _refuse_unless_possible(record: TaskRecord, registry: Registry) -> None:
-    """Raise why a job cannot be submitted again; nothing has happened yet."""
-    try:
-        registry.find(record.task)
-    except UnknownName as error:
-        raise UnknownName(f"Job {record.id} cannot be submitted again: {error}") from error
-    if not record.has_arguments:
-        raise GearfleetError(
-            f"Job {record.id} of {record.task} cannot be submitted again: its arguments are not "
-            "kept (they could not be read, or only its codec can write them, or it is a list of jobs)"
-        )
-
-
-def _call(record: TaskRecord, registry: Registry) -> Any:
-    """Return the call of the record's job, as its task's declaration has it, under a new id."""
-    from dataclasses import replace
-
-    from gearfleet.results import readable_name
-    from gearfleet.tasks import TaskCall
-
-    own_name = record.name if record.name != readable_name(record.id) else ""
-    chosen = registry.find(record.task).chosen
-    # A job of its own: no other one, which may be pending, stands for it.
-    options = replace(chosen, unique=None, name=own_name, group=record.group, hook=record.hook)
-    return TaskCall(record.task, record.args, record.kwargs, options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -108,19 +107,15 @@ def list_schedules(desk: _Desk, schedules: Sequence[Schedule]) -> int:
 def run(desk: _Desk, schedules: Sequence[Schedule]) -> int:
     """Submit the job of each now."""
     from gearfleet.client import Client
-    from gearfleet.schedule.model import occurrence
-    from gearfleet.schedule.process import find_task
+    from gearfleet.schedule.steering import call_now
 
     submitted = []
     say = desk.output.talk if desk.output.json else desk.output.line
-    tasks = {each.name: find_task(each.plan.task, desk.registry) for each in schedules}
+    calls = [(each, call_now(each, desk.registry)) for each in schedules]
     with Client(desk.project.settings) as client:
-        for each in schedules:
-            now, task = datetime.now(UTC), tasks[each.name]
-            plan = occurrence(each, now, "", 0.0).plan
-            options = replace(task.chosen, **plan.options)
-            handle = client.enqueue(task.name, plan.args, plan.kwargs, options)
-            desk.store.note_run(each.id, now, handle.id)
+        for each, call in calls:
+            handle = client.enqueue(*call)
+            desk.store.note_run(each.id, datetime.now(UTC), handle.id)
             submitted.append({"name": each.name, "job": handle.id})
             say(f"{each.name}: {handle.id}")
     if desk.output.json:
@@ -130,20 +125,16 @@ def run(desk: _Desk, schedules: Sequence[Schedule]) -> int:
 
 def pause(desk: _Desk, schedules: Sequence[Schedule]) -> int:
     """Let each wait until it is resumed."""
-    done = [_changed(desk.store, each, lambda now: replace(now, paused=True)) for each in schedules]
-    return desk.tell(done, "paused")
+    from gearfleet.schedule import steering
+
+    return desk.tell([steering.pause(each, desk.store) for each in schedules], "paused")
 
 
 def resume(desk: _Desk, schedules: Sequence[Schedule]) -> int:
     """Let each go on with the next time."""
-    from gearfleet.schedule.model import resumed
+    from gearfleet.schedule import steering
 
-    def go_on(schedule: Schedule) -> Schedule:
-        following = resumed(schedule, datetime.now(UTC)) if schedule.paused else schedule.next_run
-        return replace(schedule, paused=False, next_run=following)
-
-    done = [_changed(desk.store, each, go_on) for each in schedules]
-    return desk.tell(done, "next run {}")
+    return desk.tell([steering.resume(each, desk.store) for each in schedules], "next run {}")
 
 
 def delete(desk: _Desk, schedules: Sequence[Schedule]) -> int:
@@ -242,16 +233,3 @@ def _named(name: str, known: Sequence[Schedule]) -> Schedule:
         if name in (each.name, each.id):
             return each
     raise UnknownName.of("schedule", name, [each.name for each in known])
-
-
-def _changed(
-    store: ScheduleStore, schedule: Schedule, change: Callable[[Schedule], Schedule]
-) -> Schedule:
-    """Change a schedule, again if a scheduler was at it meanwhile."""
-    now: Schedule | None = schedule
-    while now is not None:
-        after = change(now)
-        if store.change(now, after):
-            return after
-        now = store.find(schedule.id)
-    raise UnknownName.of("schedule", schedule.name, [each.name for each in store.all()])

@@ -172,6 +172,7 @@ def meta_of(options: SubmitOptions, now: float, *, waits: bool) -> Meta:
     return Meta(
         options.id or new_id(), 1, now, waits, expires,
         options.name, options.group, options.hook, options.save, options.chain,
+        options.about,
     )  # fmt: skip
 
 

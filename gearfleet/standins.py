@@ -203,6 +203,7 @@ class _InlineJob(NamedTuple):
 
     def begin(self) -> Any:
         """Call the function of the task; a coroutine function's call has not begun then."""
+        self.task.begins(self)
         return self.task.func(*self.args, **self.kwargs)
 
 

@@ -53,6 +53,7 @@ class TaskRecord(NamedTuple):
         has_arguments: whether `args` and `kwargs` are the job's own; False where they could
             not be read, and where they stand here as texts, because the envelope cannot
             write them.
+        about: what the framework that declared the task keeps of the job; see `Meta.about`.
     """
 
     id: str
@@ -75,6 +76,7 @@ class TaskRecord(NamedTuple):
     handle: str = ""
     keep_until: float = 0.0
     has_arguments: bool = True
+    about: Mapping[str, Any] = {}
 
     @property
     def is_success(self) -> bool:
@@ -116,7 +118,8 @@ class Sealed(NamedTuple):
 
     def record(self) -> TaskRecord:
         """Return the record, with its values."""
-        # A third item says that these are not the arguments themselves.
+        # A third item is what else is kept of the job; null says that these are not the
+        # arguments themselves.
         args, kwargs, *others = decode_value(self.arguments)
         return TaskRecord(
             id=self.id,
@@ -138,7 +141,8 @@ class Sealed(NamedTuple):
             server=self.server,
             handle=self.handle,
             keep_until=self.keep_until,
-            has_arguments=not others,
+            has_arguments=None not in others,
+            about=next(filter(None, others), {}),
         )
 
 
@@ -171,8 +175,9 @@ def seal(record: TaskRecord) -> Sealed:
 
 def _arguments(record: TaskRecord) -> bytes:
     told = [list(record.args), record.kwargs]
+    others = [*([] if record.has_arguments else [None]), *([record.about] if record.about else [])]
     try:
-        return encode_value(told if record.has_arguments else [*told, None])
+        return encode_value([*told, *others])
     except PayloadEncodeError:
         shown = {key: _shown(item) for key, item in record.kwargs.items()}
         return encode_value([list(map(_shown, record.args)), shown, None])

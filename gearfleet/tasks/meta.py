@@ -26,6 +26,8 @@ class Meta(NamedTuple):
         hook: dotted path of what is called when it has ended.
         save: whether its result is stored; None as the settings say.
         chain: what runs when it has succeeded.
+        about: what the framework that declared the task keeps of the job; it is written as the
+            job goes on, and its further attempts have it too.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Meta(NamedTuple):
     hook: str = ""
     save: bool | None = None
     chain: tuple[Any, ...] = ()
+    about: dict[str, Any] | None = None
 
     def told(self) -> dict[str, Any]:
         """Return what goes over the wire: what is not the default."""
@@ -79,6 +82,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "hook": (str,),
     "save": (bool, type(None)),
     "chain": (list,),
+    "about": (dict,),
 }
 
 

@@ -50,6 +50,7 @@ class SubmitOptions:
         codec: of the payload; see `gearfleet.task`.
         signed: True must be, False is not, None is signed if there is a key.
         id: of the job, 32 hexadecimal digits; empty for a new one.
+        about: see `Meta.about`.
         on_data: called with each part that the task sends; only for a caller that waits.
         on_warning: called with the text of each warning, likewise.
         on_progress: called with the two numbers of each progress, likewise.
@@ -70,6 +71,7 @@ class SubmitOptions:
     codec: CodecName = "envelope"
     signed: bool | None = None
     id: str = ""
+    about: dict[str, Any] | None = None
     on_data: Callable[[Any], object] | None = None
     on_warning: Callable[[str], object] | None = None
     on_progress: Callable[[int, int], object] | None = None

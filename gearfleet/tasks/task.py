@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from gearfleet.tasks.codecs import CodecName
+    from gearfleet.tasks.current import Facts
     from gearfleet.tasks.options import Callback, Exceptions
     from gearfleet.tasks.periodic import Periodic
     from gearfleet.tasks.retry import BackoffLike
@@ -81,6 +82,10 @@ class Task(Calls[P, R]):
         signature = inspect.signature(self.func)
         bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
         return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+
+    def begins(self, job: Facts) -> bool:
+        """Take note that `job`, of this task, begins; return whether the result store is told."""
+        return False
 
     def terms(self, function: str) -> Terms:
         """Return what the payloads of its jobs look like, where its function is `function`."""

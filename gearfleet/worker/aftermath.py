@@ -47,6 +47,9 @@ logger = logging.getLogger(__name__)
 
 _NOTHING = Plan()
 
+#: Seconds for which it is kept that a job has begun, if nobody hears of its end: two weeks.
+BEGUN = 14 * 24 * 3600.0
+
 
 def conclude(
     aftermath: Aftermath,
@@ -129,6 +132,13 @@ class Aftermath:
         if meta.chain or meta.hook or meta.attempt > 1:
             return True
         return self.recorder.wants_success(meta.save, waits=meta.waits)
+
+    def begin(self, job: Job, server: object = "") -> None:
+        """Keep that `job` has begun, until it is known what became of it."""
+        now, attempt = time.time(), job.meta.attempt if job.meta else 1
+        record = record_of(job, started=now, stopped=0.0, server=str(server), state="retry")
+        # As far as the attempt before it, so that the record of its own end stays.
+        self.recorder.begun(record._replace(attempt=attempt - 1, keep_until=now + BEGUN))
 
     def complete(
         self, record: TaskRecord, meta: Meta | None, callbacks: Iterable[Callback | None] = ()

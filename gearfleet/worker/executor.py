@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Whose frames say nothing of why a task failed.
+_OURS = ("gearfleet.worker", "gearfleet.contrib.django.backend")
+
 
 class Ladder(Protocol):
     """What the executor needs of the `StopLadder`."""
@@ -188,6 +191,7 @@ class Executor:
         job_in_hand.set((job, assignment, self._updates))
         if self._updates is not None:
             self._updates.begin(assignment)
+        self._settler.begin(assignment, job)
         hooks.run(self._hooks.before_job, job)
         outcome = self._call(job)
         hooks.run(self._hooks.after_job, job, outcome)
@@ -265,7 +269,7 @@ def _exit_code(error: BaseException) -> int:
 def _failed(job: Job, error: BaseException) -> Failed:
     """Return the failure of a job whose task, or its call, raised `error`."""
     trace = error.__traceback__
-    while trace is not None and is_in(trace.tb_frame, "gearfleet.worker"):
+    while trace is not None and is_in(trace.tb_frame, *_OURS):
         trace = trace.tb_next  # without our own frames
     error.__traceback__ = trace
     if error.__traceback__ is None and isinstance(error, TypeError):

@@ -78,17 +78,15 @@ class Recorder:
         """
         if self._store is None:
             return
-        sealed = seal(record)
-        with self._changed:
-            self._pending.append(sealed)
-            self._drop_oldest()
-            if self._thread is None and not self._is_closed:
-                self._start()
-            if len(self._pending) == 1:
-                self._changed.notify()
+        self._add(record)
         if record.attempt > 1:
             with suppress(ResultStoreUnavailable):  # it is pending
                 self.flush()
+
+    def begun(self, record: TaskRecord) -> None:
+        """Keep `record`, of a job that begins, soon; what becomes of a short one is written with it."""
+        if self._store is not None:
+            self._add(record)
 
     def forget(self, job: str) -> None:
         """Delete the record of a job, if the store can be reached."""
@@ -99,7 +97,7 @@ class Recorder:
     def is_pending(self, job: str) -> bool:
         """Return whether the success of this job is about to be written."""
         with self._changed:
-            return any(sealed.id == job for sealed in self._pending)
+            return any(each.id == job and each.state != "retry" for each in self._pending)
 
     def failure(self, record: TaskRecord) -> None:
         """Keep `record` now.
@@ -164,6 +162,16 @@ class Recorder:
             )
         if self._store is not None:
             self._store.close()
+
+    def _add(self, record: TaskRecord) -> None:
+        sealed = seal(record)
+        with self._changed:
+            self._pending.append(sealed)
+            self._drop_oldest()
+            if self._thread is None and not self._is_closed:
+                self._start()
+            if len(self._pending) == 1:
+                self._changed.notify()
 
     def _drop_oldest(self) -> None:
         while len(self._pending) > MAX_PENDING:
@@ -245,4 +253,5 @@ def record_of(
         server=server,
         handle=job.handle,
         has_arguments=has_arguments,
+        about=(meta and meta.about) or {},
     )

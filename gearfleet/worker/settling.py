@@ -36,6 +36,11 @@ class Settler:
         self._aftermath = aftermath
         self._retries = retries
 
+    def begin(self, assignment: Assignment, job: Job) -> None:
+        """Keep that a job has begun, if its task wants that."""
+        if job.task.begins(job) and self._aftermath is not None:
+            self._aftermath.begin(job, _server(assignment))
+
     def settle(self, assignment: Assignment, job: Job, outcome: Outcome, started: float) -> None:
         """Do what follows a job that began at `started`.
 
@@ -78,7 +83,7 @@ class Settler:
         Who submits it again wants these, whatever the task did to them.
         """
         try:
-            return self._reader.read(assignment), True
+            return self._reader.read(assignment)._replace(meta=job.meta), True
         except Exception:
             return job, False
 

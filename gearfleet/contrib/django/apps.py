@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
+import django
 from django.apps import AppConfig
 from django.core.signals import setting_changed
 
@@ -24,6 +26,9 @@ class GearfleetConfig(AppConfig):
         """Read the settings when they are first needed, and again when a test changes them."""
         config.use(django_settings)
         setting_changed.connect(_forget, dispatch_uid="gearfleet")
+        if django.VERSION >= (6, 0):
+            # Until somebody imports it, Django does not ask the backends of TASKS what is wrong.
+            import_module("django.tasks")
 
 
 def _forget(*, setting: str, **_signal: Any) -> None:

@@ -40,6 +40,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/board.py
 	$(BIN)/python benchmarks/render.py 1000 10000
 	$(BIN)/python benchmarks/help.py
+	$(BIN)/python benchmarks/pool.py --rounds 1
+	$(BIN)/python benchmarks/stop.py
 	$(MAKE) --no-print-directory bench-peers
 
 bench-peers: $(READY)

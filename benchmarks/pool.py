@@ -113,8 +113,8 @@ class Shop:
         """Start workers, have them run jobs, end them."""
         log = self.folder / f"{kind}-{time.monotonic_ns()}.log"
         began = time.monotonic()
-        with self._started(kind, workers, log) as sessions:
-            wait_for(lambda: self._registered() == workers, f"{workers} workers; see {log}")
+        with self.started(kind, workers, log) as sessions:
+            wait_for(lambda: self.registered() == workers, f"{workers} workers; see {log}")
             seconds = time.monotonic() - began
             idle = pss_mb(sessions)
             self._manage("shell", "-c", SUBMIT.format(count=workers * jobs))
@@ -126,7 +126,7 @@ class Shop:
         return Run(seconds, idle, worked, min(counts))
 
     @contextmanager
-    def _started(self, kind: str, workers: int, log: Path) -> Iterator[set[int]]:
+    def started(self, kind: str, workers: int, log: Path) -> Iterator[set[int]]:
         """Run processes; yield their sessions, by which all that they start is found."""
         command = [sys.executable, "-m", "gearfleet", "worker", "-a", "shop", "-n", "worker_foo"]
         pool = ["--processes", str(workers)] if kind == "pool" else []
@@ -163,7 +163,8 @@ class Shop:
         if done.returncode:
             raise Failed(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 
-    def _registered(self) -> int:
+    def registered(self) -> int:
+        """Return how many workers the job server knows."""
         return int(self._row()[3])
 
     def _waiting(self) -> int:

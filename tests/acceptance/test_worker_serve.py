@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gearfleet import fetch
 from gearfleet.errors import JobFailed
 from gearfleet.gearman import JOB_FAILED, GearmanClient
+from gearfleet.tasks import SubmitOptions
 from tests.support.job_servers import JobServer, require_gearman
 from tests.support.processes import GEARFLEET, Process, clean_environment, run
+from tests.support.waiting import wait_for
 from tests.support.workers import WorkerProject
 
 if TYPE_CHECKING:
@@ -29,8 +33,8 @@ def test_start__says_what_is_served_and_is_seen_at_the_job_server(
     project: WorkerProject, job_server: JobServer
 ) -> None:
     worker = project.start_ready("-q", "foo")
-    echo, wait_for = project.function("echo"), project.function("wait_for")
-    assert f"Worker worker_foo serves {echo}, {wait_for} of queue foo" in worker.output()
+    echo, waiting = project.function("echo"), project.function("wait_for")
+    assert f"Worker worker_foo serves {echo}, {waiting} of queue foo" in worker.output()
     job_server.wait_for_workers(echo)
     assert job_server.workers_of(project.function("exit_process")) == 0
     (line,) = [line for line in job_server.text("workers") if echo in line]
@@ -57,6 +61,19 @@ def test_failure__ends_the_call_of_a_client_that_does_not_ask_for_exceptions(
     done = run([require_gearman(), *words], stdin=payload, timeout=20)
     assert done.returncode != 0
     assert "Error" in done.stdout + done.stderr
+
+
+def test_expired_job__is_dropped_and_on_record(project: WorkerProject) -> None:
+    late, in_time = (
+        project.client.enqueue(project.function("echo"), (text,), {}, SubmitOptions(expires=limit))
+        for text, limit in (("late", 0.05), ("in time", 60))
+    )
+    too_late = time.time() + 0.1
+    wait_for(lambda: time.time() > too_late, "the first to be too old")
+    project.start_ready()
+    records = [fetch(job, wait=30, settings=project.settings) for job in (late, in_time)]
+    assert [record and record.state for record in records] == ["expired", "success"]
+    assert project.diary == ["echo ('in time',)"]
 
 
 def test_poison__fails_its_job_with_a_reason_and_the_next_one_is_served(

@@ -22,9 +22,23 @@ if TYPE_CHECKING:
     from tests.support.processes import Process
 
 
+COROUTINE = """
+@task(queue="foo")
+async def await_it(name):
+    note(f"begin {name}")
+    try:
+        while not (FOLDER / name).exists():
+            await asyncio.sleep(0.01)
+        note(f"done {name}")
+        return name
+    finally:
+        note(f"finally {name}")
+"""
+
+
 @pytest.fixture
 def project(tmp_path: Path, job_server: JobServer) -> Iterator[WorkerProject]:
-    made = WorkerProject(tmp_path, job_server.address)
+    made = WorkerProject(tmp_path, job_server.address, more=COROUTINE)
     yield made
     made.close()
 
@@ -36,12 +50,15 @@ def interrupt(worker: Process) -> None:
     worker.signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "task"),
+    [(signal.SIGTERM, "wait_for"), (signal.SIGINT, "wait_for"), (signal.SIGTERM, "await_it")],
+)
 def test_signal__lets_the_job_in_hand_finish_and_leaves_the_others(
-    project: WorkerProject, number: signal.Signals
+    project: WorkerProject, number: signal.Signals, task: str
 ) -> None:
     worker = project.start_ready()
-    result = project.submit("wait_for", "go")
+    result = project.submit(task, "go")
     project.wait_for_note("begin go")
     for n in range(3):
         project.delay("echo", n)

@@ -73,8 +73,8 @@ class Storm:
     # Troubles
 
     def drain_one(self) -> None:
-        """Stop a worker as supervisord does, and start another one at once."""
-        self._end(self.random.choice([signal.SIGTERM, signal.SIGINT]))
+        """Stop a worker as supervisord does, or renew it, and start another one at once."""
+        self._end(self.random.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP]))
 
     def interrupt_one(self) -> None:
         """Stop a worker with two signals."""

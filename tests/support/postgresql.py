@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests.support.processes import living_in
 from tests.support.users import NOBODY
+from tests.support.waiting import wait_for
 
 INSTALL = "needs PostgreSQL and psycopg: apt-get install postgresql, pip install 'psycopg[binary]'"
 
@@ -37,6 +40,14 @@ class PostgreSQL:
             "CONN_MAX_AGE": None,
         }
 
+    @property
+    def is_running(self) -> bool:
+        return self._pid_file.exists()
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "data" / "postmaster.pid"
+
     def start(self) -> PostgreSQL:
         if not self._is_made:
             self._run("initdb", "--username=postgres", "--auth=trust", "--no-sync")
@@ -49,8 +60,20 @@ class PostgreSQL:
         """End it and every connection to it."""
         self._run("pg_ctl", "stop", "-w", "-m", "fast")
 
+    def kill(self) -> None:
+        """Kill it, as the system does that is out of memory; what it was for is gone with it."""
+        pid = int(self._pid_file.read_text().split()[0])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        os.kill(pid, signal.SIGKILL)
+        # Each of them has a session of its own, and ends when it sees that the first is gone.
+        sessions = {pid, *map(int, children)}
+        wait_for(lambda: not living_in(sessions), "the processes of PostgreSQL to end")
+        # They name a process which is there until somebody asks how it ended.
+        self._pid_file.unlink()
+        (self.folder / ".s.PGSQL.5432.lock").unlink()
+
     def close(self) -> None:
-        if (self.folder / "data" / "postmaster.pid").exists():
+        if self.is_running:
             self._run("pg_ctl", "stop", "-w", "-m", "immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
 

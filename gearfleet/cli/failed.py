@@ -224,13 +224,14 @@ def _found(args: argparse.Namespace, store: ResultStore, limit: int) -> list[Tas
 
 
 def _chosen(args: argparse.Namespace, store: ResultStore) -> Sequence[TaskRecord]:
-    """Return the failures that the command names, or all that the filters let pass."""
+    """Return the failures that the command names, or all that the filters let pass, the oldest first."""
     if args.all == bool(args.ids):
         raise UsageError(
             f"'{args.action}' takes the IDs of jobs, or --all (with --task and --group for some)"
         )
     if args.all:
-        return _found(args, store, sys.maxsize)
+        found = _found(args, store, sys.maxsize)
+        return sorted(found, key=lambda record: record.enqueued_at or record.started)
     return [_named(job, store) for job in dict.fromkeys(args.ids)]
 
 

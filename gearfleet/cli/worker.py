@@ -128,10 +128,12 @@ def work(
     args: argparse.Namespace,
     output: Output,
     around: Callable[[WorkerModule], AbstractContextManager[object]] = nullcontext,
+    load: Callable[[argparse.Namespace, Project], WorkerModule] = load_chosen,
 ) -> int:
     """Serve the tasks that `args` name; return the worker's exit code.
 
-    What is served is told to `around`, which is entered while the worker works.
+    What is served is what `load` returns; it is told to `around`, which is entered while the
+    worker works.
     """
     refuse_half_a_name(args)
     log_options = logs.log_options(args, output.verbosity)
@@ -139,13 +141,14 @@ def work(
         return reload.reload(log_options)
     if leads_pool(args):
         return lead_pool(args, log_options)
-    return work_here(args, log_options, around)
+    return work_here(args, log_options, around, load)
 
 
 def work_here(
     args: argparse.Namespace,
     log_options: LogOptions,
     around: Callable[[WorkerModule], AbstractContextManager[object]],
+    load: Callable[[argparse.Namespace, Project], WorkerModule],
 ) -> int:
     """Be the worker, or the nursery of a pool's."""
     # Here, because neither the parent of a pool nor who watches the source needs them.
@@ -158,7 +161,7 @@ def work_here(
     with logging_as(log_options) as settle, reload.reported() as report, stoppable():
         project = load_project(args)
         report(project)
-        module = load_chosen(args, project)
+        module = load(args, project)
         # One complaint, not one of each worker of a pool; and before anything is announced.
         choose_queues(module, args.queue_name)
         settle(release_of(project.settings))

@@ -1,4 +1,4 @@
-"""Z7, Z8, Z10, Z16, Z20, Z21, Z22: ``manage.py ztaskd``."""
+"""Z7, Z8, Z9, Z10, Z16, Z20, Z21, Z22: ``manage.py ztaskd``."""
 
 from __future__ import annotations
 
@@ -55,6 +55,16 @@ def hold(name):
         time.sleep(0.01)
     (HERE / f"done {{name}}").touch()
     return os.getpid()
+"""
+
+#: A task that fails until somebody has mended it.
+REPLAYED = """
+@task(name="{prefix}.moody")
+def moody(text):
+    if not (HERE / "mended").exists():
+        raise LookupError(text)
+    with (HERE / "replayed").open("a") as notes:
+        notes.write(text + "\\n")
 """
 
 #: What ZTASKD_ON_LOAD names: a function, a class, and one that fails.
@@ -341,3 +351,25 @@ def test_z22__logger_and_format(
     assert len(found) == len(worker.output().splitlines())
     assert {name for name, _, _ in found} == {"ztaskd"}
     assert "Stopped (SIGTERM): 1 jobs completed" in own.read_text()
+
+
+def test_z9__replayfailed_submits_failed_jobs_again_the_oldest_first(
+    project: Project, start: Start, client: Client, function: str, gearmand: JobServer
+) -> None:
+    source = mark(project, "tasks.py")
+    source.write_text(source.read_text() + REPLAYED.format(prefix=function))
+    worker = start("--noreload")
+    worker.wait_for_output("Registered at job server")
+    for text in ("first", "second"):
+        client.delay(f"{function}.moody", text)
+    wait_for(lambda: worker.output().count("moody failed") == 2, "two failures")
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
+    mark(project, "mended").touch()
+    worker = start("--noreload", "--replayfailed")
+    wait_for(lambda: worker.output().count("moody done") == 2, "both to succeed")
+    assert mark(project, "replayed").read_text() == "first\nsecond\n"
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
+    failed = project.manage("gearfleet", "failed", "--json")
+    assert run(failed, cwd=project.folder, env=project.environment).stdout == "[]\n"

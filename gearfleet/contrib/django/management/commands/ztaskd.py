@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 from contextlib import contextmanager
 from reprlib import Repr
 from typing import TYPE_CHECKING
 
 from gearfleet import hooks
-from gearfleet.cli import worker
+from gearfleet.cli import reload, worker
 from gearfleet.config import values
+from gearfleet.contrib.django.management.again import manage
 from gearfleet.contrib.django.management.verbs import VerbCommand
 from gearfleet.errors import UsageError
 from gearfleet.gearman.jobs import printable
 from gearfleet.worker.job import Completed
+from gearfleet.worker.pool import nursery_of_this_process
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from gearfleet.tasks import WorkerModule
     from gearfleet.worker.job import Job, Outcome
 
-LOGGER = "ztaskd"
+NAME = LOGGER = "ztaskd"
 
 logger = logging.getLogger(LOGGER)
 
@@ -52,10 +55,15 @@ class Command(VerbCommand):
             metavar="N",
             help="workers in the pool, with --multiprocess (default %(default)s)",
         )
+        parser.add_argument(
+            "--replayfailed",
+            action="store_true",
+            help="first submit all failed jobs again, as gearfleet failed retry --all does",
+        )
         worker.add_behaviour(parser)
         parser.set_defaults(
             run=work,
-            verb="ztaskd",
+            verb=NAME,
             app_name=[],
             worker_name=[],
             queue_name=[],
@@ -78,6 +86,8 @@ def work(args: Namespace, output: Output) -> int:
     args.log_format = args.log_format or "ztask"
     args.processes = args.worker_pool_size if args.multiprocess else None
     args.reload = not (args.noreload or args.multiprocess)
+    if args.replayfailed and not (reload.is_child() or nursery_of_this_process()):
+        replay(output)
 
     @contextmanager
     def told(_module: WorkerModule) -> Iterator[None]:
@@ -85,6 +95,15 @@ def work(args: Namespace, output: Output) -> int:
         yield
 
     return worker.work(args, output, told)
+
+
+def replay(output: Output) -> None:
+    """Submit all failed jobs again, in a process of its own: some of ours import no tasks.
+
+    Those that cannot be submitted are said, and stay; the others are worth a worker.
+    """
+    if subprocess.call(manage(NAME, "gearfleet", "failed", "retry", "--all")):
+        output.talk("ztaskd: failed jobs are left; see manage.py gearfleet failed")
 
 
 #: Results are shown as far as a line of the log bears.

@@ -1,0 +1,65 @@
+"""``manage.py qcluster [--run-once] [-n NAME]``: Django Q's cluster, a pool and a scheduler.
+
+Production leaves both to Supervisor: ``gearfleet render`` writes a program for each.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from gearfleet.cli.project import load_project
+from gearfleet.cli.together import run_together
+from gearfleet.contrib.django.management.again import manage
+from gearfleet.contrib.django.management.verbs import VerbCommand
+from gearfleet.errors import EXIT_RECYCLED
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from gearfleet.cli.output import Output
+
+NAME = "qcluster"
+
+#: A worker that nobody waits for is renewed after so many seconds without a job: it ends.
+_IDLE = ("--max-idle", "1", "--startsecs", "0")
+
+
+class Command(VerbCommand):
+    """``gearfleet worker --processes N`` and ``gearfleet scheduler`` together."""
+
+    help = "Run a pool of workers and a scheduler until told to stop."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add Django Q's options."""
+        parser.add_argument(
+            "--run-once",
+            action="store_true",
+            help="submit what is due, run what waits, and end when nothing comes any more",
+        )
+        parser.add_argument(
+            "-n",
+            "--name",
+            default=os.environ.get("Q_CLUSTER_NAME"),
+            metavar="NAME",
+            help="serve only the tasks of this queue [Q_CLUSTER_NAME]",
+        )
+        parser.set_defaults(run=cluster, verb=NAME)
+
+
+def cluster(args: Namespace, _output: Output) -> int:
+    """Run the cluster; return the exit code of what could not go on."""
+    queue = ["-q", args.name] if args.name else []
+    if args.run_once:
+        return _run_once(queue)
+    processes = load_project(args).settings.layers.fleet.get("processes") or "cpu"
+    worker = manage(NAME, "gearfleet", "worker", "--processes", str(processes), *queue)
+    return run_together([worker, manage(NAME, "gearfleet", "scheduler")])
+
+
+def _run_once(queue: list[str]) -> int:
+    """Do what waits, and end; what cannot be submitted is for the next time."""
+    code = subprocess.call(manage(NAME, "gearfleet", "scheduler", "--once"))
+    ended = subprocess.call(manage(NAME, "gearfleet", "worker", *_IDLE, *queue))
+    return code or (0 if ended == EXIT_RECYCLED else ended)

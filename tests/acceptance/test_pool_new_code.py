@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 NEW = ('VERSION = "one"', 'VERSION = "two"')
 BROKEN = ('VERSION = "one"', "import no_such_module")
+GATED = """VERSION = "two"
+
+@hooks.on_start
+def wait_at_the_gate():
+    note("at the gate")
+    while not (FOLDER / "open").exists():
+        time.sleep(0.01)
+"""
 
 
 @pytest.fixture
@@ -74,6 +82,25 @@ def test_old_worker__ends_only_when_the_new_one_serves(project: PoolProject) -> 
     assert len(project.noted("let go")) == 2
 
 
+def test_old_worker__that_dies_as_the_new_one_begins_to_serve(project: PoolProject) -> None:
+    """The parent, which was stopped meanwhile, hears of both at once."""
+    pool = project.start_pool(1)
+    (old,) = project.registered
+    project.rewrite(NEW[0], GATED)
+    pool.signal(signal.SIGHUP)
+    project.wait_for_note("at the gate")
+    pool.pause()
+    kill(old, signal.SIGKILL)
+    wait_for(lambda: old not in project.living, "the end of the old one")
+    project.allow("open")
+    assert project.submit("version").result(30) == "two"
+    pool.go_on()
+    wait_until_settled(pool, 1, 2)
+    pool.signal(signal.SIGTERM)
+    assert pool.wait() == 0
+    assert not project.living
+
+
 def test_broken_code__leaves_the_old_workers(project: PoolProject) -> None:
     pool = project.start_pool(2)
     workers = project.registered
@@ -117,6 +144,22 @@ def test_new_release__is_where_the_link_leads_now(tmp_path: Path, gearmand: JobS
     wait_until_settled(pool, 1, 2)
     assert project.submit("version").result() == "two"
     project.close()
+
+
+def test_new_release__that_is_not_there_leaves_the_old_workers(project: PoolProject) -> None:
+    current = project.folder / "current"
+    current.symlink_to(project.folder)
+    pool = project.start_pool(1, GEARFLEET_DIRECTORY=str(current))
+    workers = project.registered
+    project.rewrite(*NEW)
+    current.unlink()
+    pool.signal(signal.SIGHUP)
+    pool.wait_for_output("The new code cannot be imported (it cannot be started: [Errno 2] No such")
+    assert project.registered == workers
+    current.symlink_to(project.folder)
+    pool.signal(signal.SIGHUP)
+    wait_until_settled(pool, 1, 2)
+    assert project.submit("version").result(30) == "two"
 
 
 def test_second_hangup__brings_the_newest_code(project: PoolProject) -> None:

@@ -62,9 +62,9 @@ class PoolProject(WorkerProject):
         self._processes.append(pool)
         return pool
 
-    def start_pool(self, size: int, *options: str) -> Process:
+    def start_pool(self, size: int, *options: str, **environ: str) -> Process:
         """Start a pool, and wait until all of its workers serve."""
-        pool = self.start("--processes", str(size), *options)
+        pool = self.start("--processes", str(size), *options, **environ)
         pool.wait_for_output(f"All {size} workers serve")
         return pool
 

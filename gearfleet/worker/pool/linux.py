@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from gearfleet.errors import UsageError
@@ -65,6 +66,12 @@ def reap() -> Iterator[Death]:
         if pid == 0:
             return
         yield Death(pid, status)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a child; one that has been reaped and is not yet taken note of hears none."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from gearfleet.worker.pool import wire
+from gearfleet.worker.pool import linux, wire
 from gearfleet.worker.pool.member import VARIABLE
 from gearfleet.worker.pool.slots import DELAYS, LIVED_WELL
 
@@ -134,7 +134,7 @@ class Nurseries:
                 self._command, self._lifeline, generation=self.generation, now=self._clock()
             )
         except OSError as error:
-            self._wait(f"it cannot be started: {error}")
+            self._go_on_without(f"it cannot be started: {error}")
             return
         self.incoming = self._living[nursery.pid] = nursery
         self._open.append(nursery)
@@ -159,7 +159,7 @@ class Nurseries:
         """Have a nursery end; its workers live on."""
         if nursery.kill_at == inf:
             nursery.kill_at = self._clock() + PATIENCE
-            os.kill(nursery.pid, signal.SIGTERM)
+            linux.send(nursery.pid, signal.SIGTERM)
 
     def dismiss_all(self) -> None:
         """Have every nursery end, and start no other."""
@@ -174,15 +174,19 @@ class Nurseries:
     def give_up_incoming(self, death: Death) -> None:
         """Go on with the current nursery."""
         self.incoming = None
+        self._go_on_without(death.cause)
+
+    def _go_on_without(self, why: str) -> None:
+        """Go on with the current nursery; where there is none, start one later."""
         if self.current is None:
-            self._wait(death.cause)
+            self._wait(why)
             return
         self.generation = self.current.generation
         logger.error(
             "The new code cannot be imported (%s): the pool goes on with the old. "
             "Mend it and send SIGHUP again.",
-            death.cause,
-            extra={"action": "pool_reload_failed", "code": death.code},
+            why,
+            extra={"action": "pool_reload_failed", "reason": why},
         )
 
     def lose_current(self, death: Death) -> None:

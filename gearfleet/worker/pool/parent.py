@@ -179,7 +179,7 @@ class Pool:
     def _hand_on(self, number: signal.Signals) -> None:
         for worker in self._workers.values():
             if worker.is_up:
-                os.kill(worker.pid, number)
+                linux.send(worker.pid, number)
 
     # Messages
 
@@ -216,7 +216,7 @@ class Pool:
         if word == "up":
             worker.is_up = True
             if self._is_quiet != self._slots[worker.slot].is_quiet and not worker.stops:
-                os.kill(worker.pid, _QUIET if self._is_quiet else _RESUME)
+                linux.send(worker.pid, _QUIET if self._is_quiet else _RESUME)
         elif word == "serving" and not self._stops:
             worker.is_serving = True
             if replaced := self._slots[worker.slot].serve(worker):
@@ -290,7 +290,7 @@ class Pool:
         ending = limits.interrupt_grace + limits.hook_timeout + PATIENCE
         worker.kill_at = min(worker.kill_at, self._clock() + draining + ending)
         # Another one the second time: of two alike, the kernel keeps one while it is pending.
-        os.kill(worker.pid, signal.SIGTERM if worker.stops == 1 else signal.SIGINT)
+        linux.send(worker.pid, signal.SIGTERM if worker.stops == 1 else signal.SIGINT)
 
     def _kill_overdue(self) -> None:
         now = self._clock()
@@ -299,4 +299,4 @@ class Pool:
                 one.kill_at = inf
                 self._killed += one.pid in self._workers
                 news.killed(one.pid)
-                os.kill(one.pid, signal.SIGKILL)
+                linux.send(one.pid, signal.SIGKILL)

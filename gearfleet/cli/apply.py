@@ -7,22 +7,20 @@ import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from gearfleet.errors import EXIT_FAILED, SupervisorError, UsageError
+from gearfleet.cli.hosts import DEFAULT_CONFIG, require_configuration
+from gearfleet.errors import EXIT_FAILED, SupervisorError, SupervisorUnreachable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from gearfleet.cli.builder import Verbs
     from gearfleet.cli.output import Output
-    from gearfleet.fleet.install import Installation
-    from gearfleet.supervisor.apply import Way
+    from gearfleet.fleet.install import Changes, Installation
     from gearfleet.supervisor.extension import Halt, Preview, ProcessChange, Step
     from gearfleet.worker.boards import JobInHand
-
-DEFAULT_CONFIG = "/etc/supervisor/supervisord.conf"
 
 #: What is said of each action, before it is done.
 WORDS = {
@@ -40,15 +38,6 @@ def add_verbs(verbs: Verbs) -> None:
 
     parser = verbs.add("apply", apply)
     add_target(parser)
-    add_how(parser)
-    add_force(parser)
-    add_what_to_render(parser)
-
-
-def add_how(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which supervisord, and how carefully."""
-    from gearfleet.supervisor.waves import DEFAULT_MAX_UNAVAILABLE, MaxUnavailable
-
     parser.add_argument(
         "-c",
         "--configuration",
@@ -57,6 +46,15 @@ def add_how(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the main supervisord.conf (default: %(default)s)",
     )
+    add_how(parser)
+    add_force(parser)
+    add_what_to_render(parser)
+
+
+def add_how(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how carefully a fleet is changed."""
+    from gearfleet.supervisor.waves import DEFAULT_MAX_UNAVAILABLE, MaxUnavailable
+
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -84,36 +82,62 @@ def apply(args: argparse.Namespace, output: Output) -> int:
 
     require_configuration(args.configuration)
     with installation(files_of(args), args.output, force=args.force) as ready:
-        change = prepare(ready, args, output)
-    return change.carry_out()
+        try:
+            change = prepare(ready, args.configuration, args, output)
+        except SupervisorUnreachable as error:
+            raise SupervisorUnreachable(
+                f"{error} Nothing was changed. To write the files without it: "
+                f"gearfleet render -o {args.output}"
+            ) from error
+    return change.carried_out()
 
 
-def require_configuration(path: Path) -> None:
-    """Raise unless there is a file at `path`."""
-    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where it may not look
-        raise UsageError(f"No supervisord configuration at {path}; name it with -c FILE")
-
-
-def prepare(ready: Installation, args: argparse.Namespace, output: Output) -> Change:
+def prepare(
+    ready: Installation, configuration: Path, args: argparse.Namespace, output: Output
+) -> Change:
     """Say what will be and put the files in place, as far as the options of `add_how` let us."""
     from gearfleet.fleet.checks.reading import read_main
     from gearfleet.fleet.staged import staged
     from gearfleet.supervisor.apply import jobs_in_hand, way_to
     from gearfleet.supervisor.control import Supervisor
 
-    now = read_main(args.configuration, os.environ)
+    now = read_main(configuration, os.environ)
     way = way_to(
-        Supervisor.from_config(args.configuration),
+        Supervisor.from_config(configuration),
         now=now,
         then=staged(now, ready),
         max_unavailable=str(args.max_unavailable),
     )
     preview = way.preview(ready.groups)
     change = Change(ready, way, preview, jobs_in_hand(preview.changes), output)
-    change.say_what_will_be()
-    if not args.dry_run and change.is_allowed(restarts=args.yes):
-        change.commit()
+    change.begin(args)
     return change
+
+
+class Files(Protocol):
+    """The files that a change is about: an `Installation`, or those of another host."""
+
+    @property
+    def target(self) -> Path: ...
+    @property
+    def changes(self) -> Changes: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+
+    def commit(self) -> None: ...
+    def roll_back(self) -> None: ...
+    def settle(self) -> None: ...
+
+
+class Way(Protocol):
+    """How supervisord is brought to them, see `gearfleet.supervisor.apply`."""
+
+    @property
+    def lacking(self) -> str: ...
+
+    def carry_out(
+        self, groups: Sequence[str], report: Callable[[Step], None]
+    ) -> tuple[Halt, ...]: ...
 
 
 class Change:
@@ -121,7 +145,7 @@ class Change:
 
     def __init__(
         self,
-        ready: Installation,
+        ready: Files,
         way: Way,
         preview: Preview,
         jobs: Mapping[str, list[JobInHand]],
@@ -137,6 +161,12 @@ class Change:
         self.is_committed = False
         self.steps: list[Step] = []
         self.halts: tuple[Halt, ...] = ()
+
+    def begin(self, args: argparse.Namespace) -> None:
+        """Say what will be and put the files in place, as far as the options of `add_how` do."""
+        self.say_what_will_be()
+        if not args.dry_run and self.is_allowed(restarts=args.yes):
+            self.commit()
 
     @property
     def restarts(self) -> list[ProcessChange]:
@@ -188,15 +218,22 @@ class Change:
         self._ready.commit()
         self.is_committed = True
 
+    def carried_out(self) -> int:
+        """Carry it out, print what happened as JSON if so wanted, and return the exit code."""
+        code = self.carry_out()
+        if self._output.json:
+            self._output.data(self.data())
+        return code
+
     def carry_out(self) -> int:
         """Bring supervisord to the files that were committed, and return the exit code."""
         if self.is_committed:
-            self.halts = self._carried_out()
+            self.halts = self._halts()
             if not self.halts:
                 self._ready.settle()
         return self._end()
 
-    def _carried_out(self) -> tuple[Halt, ...]:
+    def _halts(self) -> tuple[Halt, ...]:
         from gearfleet.supervisor.extension import is_refusal_to_read
 
         try:
@@ -224,11 +261,19 @@ class Change:
             self._output.talk(
                 f"gearfleet: killed after stopwaitsecs, with the job in hand: {', '.join(killed)}"
             )
-        if self._output.json:
-            self._output.data(self._as_data())
         return EXIT_FAILED if self.halts or killed or self._is_refused else 0
 
-    def _as_data(self) -> dict[str, Any]:
+    def summary(self) -> str:
+        """Return what came of it, or would, in a few words."""
+        if not self.is_committed:
+            return self._counts()
+        if self.halts:
+            return "; ".join(f"{halt.group}: {halt.reason}" for halt in self.halts)
+        counts = Counter(step.what for step in self.steps)
+        return ", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing to do"
+
+    def data(self) -> dict[str, Any]:
+        """Return all of it, for ``--json``."""
         now = time.time()
         changes = asdict(self._ready.changes)
         return {

@@ -231,12 +231,15 @@ def configuration_of(args: argparse.Namespace) -> Path:
     Raises:
         UsageError: there is no such file.
     """
-    path = args.configuration or Path(DEFAULT_CONFIG)
+    path: Path = args.configuration or Path(DEFAULT_CONFIG)
+    require_configuration(path, "-c FILE, --url or --host")
+    return path
+
+
+def require_configuration(path: Path, way: str = "-c FILE") -> None:
+    """Raise unless there is a file at `path`; `way` is how another one is named."""
     if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a folder that is closed
-        raise UsageError(
-            f"No supervisord configuration at {path}; name it with -c FILE, --url or --host"
-        )
-    return Path(path)
+        raise UsageError(f"No supervisord configuration at {path}; name it with {way}")
 
 
 def _configurations(args: argparse.Namespace) -> Iterator[Path]:

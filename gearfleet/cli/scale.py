@@ -1,29 +1,33 @@
-"""``gearfleet scale bar=8``: another number of processes, at once."""
+"""``gearfleet scale bar=8``: another number of processes, at once.
+
+On this host the files are changed here. On others supervisord changes its own:
+the extension in it does what is done here.
+"""
 
 from __future__ import annotations
 
 import os
-import tomllib
-from dataclasses import dataclass, replace
+import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gearfleet.errors import ConfigError
+from gearfleet.cli.hosts import Outcome, add_address, configuration_of, hosts_named, on_each
+from gearfleet.cli.saving import Wanted, saving_of
+from gearfleet.errors import SupervisorError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from gearfleet.cli.builder import Verbs
-    from gearfleet.cli.fleets import Planned
+    from gearfleet.cli.hosts import Place
     from gearfleet.cli.output import Output
-    from gearfleet.fleet.scaling import Scaled
+    from gearfleet.supervisor.extension import Extension, Halt, ScalePreview, Step
 
 
 def add_verbs(verbs: Verbs) -> None:
     """Add the verb ``scale``."""
     from gearfleet.cli.apply import add_how
-    from gearfleet.cli.fleets import add_host
     from gearfleet.fleet.scaling import parse_target
 
     parser = verbs.add("scale", scale)
@@ -36,110 +40,106 @@ def add_verbs(verbs: Verbs) -> None:
     )
     parser.add_argument("--save", action="store_true", help="also write it into the settings file")
     add_how(parser)
-    add_host(parser)
+    add_address(parser)
 
 
 def scale(args: argparse.Namespace, output: Output) -> int:
     """Change the rendered files, and bring supervisord to them, as ``apply`` does."""
-    from gearfleet.cli.apply import prepare, require_configuration
+    return _here(args, output) if args.host is None and args.url is None else _there(args, output)
+
+
+def _here(args: argparse.Namespace, output: Output) -> int:
+    from gearfleet.cli.apply import prepare
     from gearfleet.fleet import scaling
     from gearfleet.fleet.checks.reading import read_main
-    from gearfleet.fleet.install import edited_files, installation
 
-    require_configuration(args.configuration)
-    found = scaling.scale(read_main(args.configuration, os.environ), dict(args.targets))
-    saving = _saving(args, found) if args.save else None
-    with installation(found.files, found.target) as ready:
-        if edited := sorted(edited_files(found.target) & found.files.keys()):
-            raise ConfigError(
-                f"Edited by hand since gearfleet wrote it: {', '.join(edited)}. Bring the change "
-                "into the settings and apply them first"
-            )
-        change = prepare(ready, args, output)
+    configuration = configuration_of(args)
+    now = read_main(configuration, os.environ)
+    with scaling.prepared(now, dict(args.targets)) as (found, ready):
+        wanted = Wanted(found.programs, found.groups)
+        saving = saving_of(args, {socket.gethostname(): wanted}) if args.save else None
+        change = prepare(ready, configuration, args, output)
     if change.is_committed and saving is not None:
-        saving.write()
-        output.talk(f"gearfleet: written to {saving.path}")
-    return change.carry_out()
+        saving.save(output)
+    return change.carried_out()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Saving:
-    """A settings file, and what it is to be."""
+def _there(args: argparse.Namespace, output: Output) -> int:
+    """Have the extensions of other supervisords do it, one host after the other."""
+    from gearfleet.cli.apply import Change
+    from gearfleet.supervisor.apply import jobs_in_hand
 
-    path: Path
-    text: str
+    saving = saving_of(args, _wanted_there(args)) if args.save else None
 
-    def write(self) -> None:
-        """Replace the file, whole or not at all; it keeps its mode."""
-        path = self.path.resolve()
-        draft = path.with_name(f".{path.name}.new")
-        draft.write_text(self.text, encoding="utf-8")
-        draft.chmod(path.stat().st_mode & 0o777)
-        draft.replace(path)
+    def at(place: Place) -> Outcome:
+        extension = _extension(place)
+        preview = extension.preview_scale(dict(args.targets))
+        way = _Elsewhere(extension, dict(args.targets), preview, str(args.max_unavailable))
+        jobs = jobs_in_hand(preview.changes) if place.control.is_here else {}
+        change = Change(way, way, preview, jobs, output)
+        change.begin(args)
+        code = change.carry_out()
+        return Outcome(is_ok=not code, summary=change.summary(), data=change.data())
 
-
-def _saving(args: argparse.Namespace, found: Scaled) -> _Saving:
-    """Return the settings file that says the same as `found`.
-
-    Raises:
-        ConfigError: it cannot be written so; the message has what to write by hand.
-    """
-    from gearfleet.cli.fleets import planned
-
-    made = planned(args)
-    path = Path(made.project.settings.origin)
-    keys: dict[tuple[str, ...], int] = {
-        (*_table(made, name, found), "processes"): count for name, count in args.targets
-    }
-    if path.suffix != ".toml":
-        raise ConfigError(f"{path} is no file that gearfleet writes; {_by_hand(keys)}")
-    text = _changed(path, keys)
-    _prove(args, made, found, tomllib.loads(text))
-    return _Saving(path=path, text=text)
+    code = on_each(args, output, at)
+    if saving is not None and not (code or args.dry_run):
+        saving.save(output)
+    return code
 
 
-def _table(made: Planned, name: str, found: Scaled) -> tuple[str, str]:
-    """Return the table of the settings that is about a group or a program."""
-    short = name.removeprefix(made.fleet.prefix)
-    return ("queues" if name in found.groups else "programs", short)
+def _extension(place: Place) -> Extension:
+    from gearfleet.supervisor.extension import Extension
+
+    extension = Extension(place.control)
+    if lacking := extension.missing():
+        raise SupervisorError(f"{lacking}; or scale on that host, with -c FILE")
+    return extension
 
 
-def _by_hand(keys: Mapping[tuple[str, ...], int]) -> str:
-    return "write by hand: " + "; ".join(f"{'.'.join(key)} = {n}" for key, n in keys.items())
+class _Elsewhere:
+    """The files of another host, and the way to bring its supervisord to them."""
+
+    lacking = ""
+
+    def __init__(
+        self,
+        extension: Extension,
+        targets: Mapping[str, int],
+        preview: ScalePreview,
+        max_unavailable: str,
+    ) -> None:
+        from gearfleet.fleet.install import Changes
+
+        self.target = Path(preview.directory)
+        self.changes = Changes(changed=preview.files)
+        self.groups = preview.groups
+        self._extension = extension
+        self._targets = targets
+        self._max_unavailable = max_unavailable
+
+    def commit(self) -> None:
+        """Leave it to `carry_out`: there it is one step."""
+
+    def roll_back(self) -> None:
+        """Leave it to supervisord, which has done so."""
+
+    def settle(self) -> None:
+        """Forget nothing: no group comes or goes."""
+
+    def carry_out(self, groups: Sequence[str], report: Callable[[Step], None]) -> tuple[Halt, ...]:
+        return self._extension.scale(
+            self._targets, groups, max_unavailable=self._max_unavailable, report=report
+        )
 
 
-def _changed(path: Path, keys: Mapping[tuple[str, ...], int]) -> str:
-    from gearfleet.config.writing import maybe_changed
+def _wanted_there(args: argparse.Namespace) -> dict[str, Wanted]:
+    """Ask each host what the targets mean there, so that all is known before anything is done."""
+    from gearfleet.cli.hosts import place_at
 
-    text = path.read_text(encoding="utf-8")
-    for key, count in keys.items():
-        changed = maybe_changed(text, key, count, table=_root(path))
-        if changed is None:
-            raise ConfigError(f"{path} is written in a way of its own; {_by_hand(keys)}")
-        text = changed
-    return text
-
-
-def _root(path: Path) -> str:
-    return "tool.gearfleet" if path.name == "pyproject.toml" else ""
-
-
-def _prove(args: argparse.Namespace, made: Planned, found: Scaled, data: dict[str, Any]) -> None:
-    """Raise unless the new settings make so many processes: a stronger one may say otherwise."""
-    from gearfleet.cli.fleets import plan_of
-    from gearfleet.config import read_settings
-
-    project, path = made.project, Path(made.project.settings.origin)
-    for name in filter(None, _root(path).split(".")):
-        data = data[name]
-    new = read_settings(data, root=path.parent, origin=str(path))
-    settings = replace(project.settings, layers=new.layers, hosts=new.hosts, groups=new.groups)
-    fleet = plan_of(replace(project, settings=settings), args).fleet
-    planned = {program.name: program.pool or program.processes for program in fleet.programs}
-    for program, count in found.programs.items():
-        if planned.get(program, 0) != count:
-            raise ConfigError(
-                f"With {count} written down, program '{program}' would still have "
-                f"{planned.get(program, 0)} processes: a stronger setting says so "
-                "(see `gearfleet config`). Change that one"
-            )
+    if args.host is None:
+        raise UsageError("--save does not know which host --url is; name it with --host")
+    found: dict[str, Wanted] = {}
+    for name, host in hosts_named(args).items():
+        preview = _extension(place_at(args, name, host)).preview_scale(dict(args.targets))
+        found[name] = Wanted(preview.programs, preview.named)
+    return found

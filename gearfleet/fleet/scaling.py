@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import ConfigError, UnknownName, UsageError
 from gearfleet.fleet.checks.texts import is_ours
+from gearfleet.fleet.install import edited_files, installation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gearfleet.fleet.checks.ini import ConfigFile, Section
     from gearfleet.fleet.checks.texts import Configuration
+    from gearfleet.fleet.install import Installation
 
 #: More are a typing error; supervisord has a descriptor or two for each.
 MOST = 10_000
@@ -56,6 +59,28 @@ def parse_target(text: str) -> tuple[str, int]:
     if match is None or int(match["count"]) > MOST:
         raise UsageError(f"'{text}' is no GROUP=N: give a name and a number from 0 to {MOST}")
     return match["name"], int(match["count"])
+
+
+@contextmanager
+def prepared(
+    configuration: Configuration, wanted: Mapping[str, int]
+) -> Iterator[tuple[Scaled, Installation]]:
+    """Prepare the files of `scale` to be put in place; nobody else writes to them meanwhile.
+
+    Raises:
+        UnknownName: gearfleet rendered no group or program of that name.
+        UsageError: they are of two fleets.
+        ConfigError: a file of the fleet was edited by hand.
+        GearfleetError: the system refuses, or another command is at it.
+    """
+    found = scale(configuration, wanted)
+    if edited := sorted(edited_files(found.target) & found.files.keys()):
+        raise ConfigError(
+            f"Edited by hand since gearfleet wrote it: {', '.join(edited)}. Bring the change "
+            "into the settings and apply them first"
+        )
+    with installation(found.files, found.target) as ready:
+        yield found, ready
 
 
 def scale(configuration: Configuration, wanted: Mapping[str, int]) -> Scaled:

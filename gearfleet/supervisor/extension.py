@@ -13,7 +13,7 @@ from gearfleet.supervisor.processes import namespec
 from gearfleet.supervisor.reconcile import API
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gearfleet.supervisor.control import Supervisor
 
@@ -78,6 +78,25 @@ class Preview:
     kept: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalePreview(Preview):
+    """What another number of processes would change.
+
+    Attributes:
+        programs: the new numbers, by program.
+        named: those of the given names that are of groups.
+        directory: of the rendered files, on the host of supervisord.
+        files: that would be changed there.
+        groups: that would be brought to them.
+    """
+
+    programs: Mapping[str, int]
+    named: frozenset[str]
+    directory: str
+    files: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
 class Extension:
     """The extension of the supervisord that `control` talks to.
 
@@ -108,9 +127,7 @@ class Extension:
     def preview(self, text: str, groups: Sequence[str]) -> Preview:
         """Return what the configuration `text` would change in `groups`."""
         told = self._control.call("gearfleet.preview", text, list(groups))
-        return Preview(
-            changes=tuple(ProcessChange(**row) for row in told["processes"]), kept=told["kept"]
-        )
+        return Preview(changes=_changes(told), kept=told["kept"])
 
     def reconcile(
         self,
@@ -125,6 +142,41 @@ class Extension:
         supervisord does it; should we end before it is done, it goes on.
         """
         since = self._control.call("gearfleet.reconcile", list(groups), max_unavailable)
+        return self._follow(since, groups, report, sleep)
+
+    def preview_scale(self, targets: Mapping[str, int]) -> ScalePreview:
+        """Return what other numbers of processes would change in the files over there."""
+        told = self._control.call("gearfleet.preview_scale", dict(targets))
+        return ScalePreview(
+            changes=_changes(told),
+            kept=told["kept"],
+            programs=told["programs"],
+            named=frozenset(told["named"]),
+            directory=told["directory"],
+            files=tuple(told["files"]),
+            groups=tuple(told["groups"]),
+        )
+
+    def scale(
+        self,
+        targets: Mapping[str, int],
+        groups: Sequence[str],
+        *,
+        max_unavailable: str,
+        report: Callable[[Step], None],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> tuple[Halt, ...]:
+        """Change the files over there, and bring `groups` to them as `reconcile` does."""
+        since = self._control.call("gearfleet.scale", dict(targets), max_unavailable)
+        return self._follow(since, groups, report, sleep)
+
+    def _follow(
+        self,
+        since: int,
+        groups: Sequence[str],
+        report: Callable[[Step], None],
+        sleep: Callable[[float], None],
+    ) -> tuple[Halt, ...]:
         while True:
             told = self._control.call("gearfleet.progress", since)
             for event in told["events"]:
@@ -133,6 +185,10 @@ class Extension:
             if not set(groups).intersection(told["active"]):
                 return tuple(_halts(told["failed"], groups))
             sleep(POLL_SECONDS)
+
+
+def _changes(told: Mapping[str, Any]) -> tuple[ProcessChange, ...]:
+    return tuple(ProcessChange(**row) for row in told["processes"])
 
 
 def _halts(failed: Iterable[dict[str, Any]], groups: Sequence[str]) -> Iterable[Halt]:

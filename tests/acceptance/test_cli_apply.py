@@ -220,5 +220,9 @@ def test_apply__without_a_supervisord_changes_nothing(tmp_path: Path, gearmand: 
     done = site.apply()
     assert done.returncode == 4
     assert "No supervisord answers" in done.stderr
+    assert (
+        f"Nothing was changed. To write the files without it: gearfleet render -o {site.daemon.conf_d}"
+        in done.stderr
+    )
     assert not list(site.daemon.conf_d.iterdir())
     site.daemon.close()

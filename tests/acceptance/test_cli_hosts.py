@@ -95,6 +95,14 @@ def test_restart__halts_at_the_first_host_that_fails(hosts: Hosts) -> None:
     assert hosts.gearfleet("start", "bar", "--host", "web1").returncode == 0
 
 
+def test_scale__on_a_host_that_cannot_says_what_is_missing(hosts: Hosts) -> None:
+    done = hosts.gearfleet("scale", "bar=3", "--host", "web")
+    assert done.returncode == 1
+    assert "web1: supervisord has not loaded gearfleet's extension" in done.stderr
+    assert "or scale on that host, with -c FILE" in done.stderr
+    assert "go on with: `gearfleet scale bar=3 --host web1`, `gearfleet sca" in done.stderr
+
+
 def test_stop_and_start__on_every_host_of_a_role(hosts: Hosts) -> None:
     assert hosts.gearfleet("stop", "bar", "--host", "web").returncode == 0
     assert hosts.states() == {"web1": {"STOPPED"}, "web2": {"STOPPED"}}

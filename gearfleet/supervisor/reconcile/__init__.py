@@ -6,6 +6,8 @@
     interface    the methods that a client calls
     engine       what is under way, stepped by supervisord's own loop
     job          one group on its way to what the configuration says
+    numbers      another number of processes in supervisord's own files
+    taken        what is remembered of a process that is replaced
     difference   what tells a running group from a configured one
     internals    all that is assumed about Supervisor's own objects
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from gearfleet.supervisor.reconcile.interface import Interface
 
 #: Of the methods and what they return; raised with every change of them.
-API = 1
+API = 2
 
 
 def make_rpcinterface(supervisord: Any, **_config: str) -> Interface:

@@ -11,10 +11,11 @@ from supervisor.xmlrpc import Faults, RPCError
 from gearfleet._version import __version__
 from gearfleet.errors import GearfleetError
 from gearfleet.supervisor.reconcile import API, internals
+from gearfleet.supervisor.reconcile.numbers import prepared
 from gearfleet.supervisor.waves import MaxUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gearfleet.supervisor.reconcile.difference import Difference
     from gearfleet.supervisor.reconcile.engine import Engine
@@ -51,11 +52,7 @@ class Interface:
         @return struct result  `processes`: an array of structs; `kept`: how many stay as they are
         """
         self._refuse_if_needed()
-        found = _answered(lambda: self._engine.preview(text, names))
-        return {
-            "processes": [row for name, each in found.items() for row in self._rows(name, each)],
-            "kept": sum(len(each.keep) for each in found.values()),
-        }
+        return self._told(_answered(lambda: self._engine.preview(text, names)))
 
     def reconcile(self, names: list[str], max_unavailable: str) -> int:
         """Read the configuration and begin to bring groups to it, also with nobody watching.
@@ -67,6 +64,28 @@ class Interface:
         self._refuse_if_needed()
         last = self._engine.last
         _answered(lambda: self._engine.begin(names, MaxUnavailable.parse(max_unavailable)))
+        return last
+
+    def preview_scale(self, targets: dict[str, int]) -> dict[str, Any]:
+        """Tell what other numbers of processes would change; nothing is changed.
+
+        @param struct targets  numbers, by the name of a group or program that gearfleet rendered
+        @return struct result  `processes` and `kept` as of `preview`; `programs`: the new numbers; \
+`named`: groups that were named; `directory`, `files`: what is changed there; `groups`: of all
+        """
+        self._refuse_if_needed()
+        return _answered(lambda: self._preview_scale(targets))
+
+    def scale(self, targets: dict[str, int], max_unavailable: str) -> int:
+        """Put files with other numbers of processes in place, and begin to bring groups to them.
+
+        @param struct targets  as of `preview_scale`
+        @param string max_unavailable  as of `reconcile`
+        @return int last  the number of the last event before this
+        """
+        self._refuse_if_needed()
+        last = self._engine.last
+        _answered(lambda: self._scale(targets, MaxUnavailable.parse(max_unavailable)))
         return last
 
     def progress(self, since: int) -> dict[str, Any]:
@@ -86,6 +105,34 @@ class Interface:
                 {"number": number, "process": process, "what": what, "detail": detail}
                 for number, process, what, detail in engine.events(since)
             ],
+        }
+
+    def _preview_scale(self, targets: dict[str, int]) -> dict[str, Any]:
+        with prepared(self._engine.supervisord, targets) as made:
+            found = self._engine.preview(made.text, made.ready.groups)
+            return {
+                **self._told(found),
+                "programs": dict(made.scaled.programs),
+                "named": sorted(made.scaled.groups),
+                "directory": str(made.ready.target),
+                "files": list(made.ready.changes.changed),
+                "groups": list(made.ready.groups),
+            }
+
+    def _scale(self, targets: dict[str, int], share: MaxUnavailable) -> None:
+        with prepared(self._engine.supervisord, targets) as made:
+            self._engine.preview(made.text, made.ready.groups)
+            made.ready.commit()
+        try:
+            self._engine.begin(made.ready.groups, share)
+        except ValueError:
+            made.ready.roll_back()
+            raise
+
+    def _told(self, found: Mapping[str, Difference]) -> dict[str, Any]:
+        return {
+            "processes": [row for name, each in found.items() for row in self._rows(name, each)],
+            "kept": sum(len(each.keep) for each in found.values()),
         }
 
     def _rows(self, group: str, found: Difference) -> list[dict[str, Any]]:

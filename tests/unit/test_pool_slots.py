@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gearfleet.worker.pool.slots import DELAYS, LIVED_WELL, Slots, Worker
+from gearfleet.worker.pool.slots import BIRTH, DELAYS, LIVED_WELL, Slots, Worker
 
 
 def born(pid: int, slot: int = 0, generation: int = 0, at: float = 0.0) -> Worker:
@@ -48,6 +48,19 @@ def test_slot__is_not_wanted_before_its_time() -> None:
     assert slots.wanting(0, 10.9, []) == []
     assert slots.next_due(10.9) == 11.0
     assert slots.wanting(0, 11.0, []) == [slots[0]]
+
+
+def test_order__of_one_who_died_before_its_birth_is_given_up_in_time() -> None:
+    slots = Slots(2)
+    for slot in slots:
+        slot.is_ordered, slot.ordered_at = True, 10.0
+    assert slots[1].take(born(1, 1))
+    assert slots.next_due(11.0) == 10.0 + BIRTH
+    assert slots.stillborn(9.9 + BIRTH) == []
+    assert slots.stillborn(10.0 + BIRTH) == [slots[0]]
+    assert slots[0].fail(40.0) > 0
+    assert slots.stillborn(99.0) == []
+    assert slots.wanting(0, 99.0, []) == [slots[0]]
 
 
 def test_recycling__is_no_failure() -> None:

@@ -60,6 +60,18 @@ def unborn(slot: int, error: int, delay: float) -> None:
     )
 
 
+def stillborn(slot: int, delay: float) -> None:
+    _say(
+        logging.ERROR,
+        "pool_worker_stillborn",
+        "The worker for slot %d died before it could say who it is; trying again in %g s",
+        slot,
+        delay,
+        slot=slot,
+        delay=delay,
+    )
+
+
 def reloading() -> None:
     _say(logging.INFO, "pool_reloading", "Importing the code again; the workers go on meanwhile")
 

@@ -134,9 +134,11 @@ class Pool:
         now = self._clock()
         if self._nurseries.is_missing and now >= self._nurseries.due_at:
             self._nurseries.start()
+        for slot in self._slots.stillborn(now):
+            news.stillborn(slot.number, slot.fail(now))
         if nursery := self._nurseries.current:
             for slot in self._slots.wanting(nursery.generation, now, self._workers.values()):
-                slot.is_quiet = self._is_quiet
+                slot.ordered_at, slot.is_quiet = now, self._is_quiet
                 slot.is_ordered = nursery.order(slot.number, is_quiet=slot.is_quiet)
 
     # Signals
@@ -278,6 +280,7 @@ class Pool:
         """Have every worker drain that does not yet; have all interrupt their jobs the next time."""
         self._stops += 1
         self._nurseries.dismiss_all()
+        self._slots.forget_orders()
         for worker in self._workers.values():
             if self._stops > 1 or not worker.stops:
                 self._stop(worker)

@@ -16,6 +16,9 @@ DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 #: Who has lived for so many seconds has shown that the slot is well.
 LIVED_WELL = 60.0
 
+#: Who has not said within so many seconds that it was born has died before it could.
+BIRTH = 30.0
+
 #: What a restart cannot cure, as the exit codes say.
 INCURABLE = frozenset({EXIT_USAGE, EXIT_IMPORT, EXIT_CONFIG})
 
@@ -54,6 +57,7 @@ class Slot:
         worker: who has it.
         successor: who takes it when a job server knows them.
         is_ordered: whether a nursery was told to fork for it.
+        ordered_at: when it was.
         is_quiet: whether that worker was to take no jobs at first.
         failures: deaths in a row.
         due_at: before then nobody is forked for it.
@@ -64,6 +68,7 @@ class Slot:
     worker: Worker | None = None
     successor: Worker | None = None
     is_ordered: bool = False
+    ordered_at: float = 0.0
     is_quiet: bool = False
     failures: int = 0
     due_at: float = 0.0
@@ -152,8 +157,13 @@ class Slots:
         return iter(self.all)
 
     def next_due(self, now: float) -> float:
-        """Return when the next slot that waits is due."""
-        return min((slot.due_at for slot in self.all if slot.due_at > now), default=inf)
+        """Return when the next slot that waits is due, or has waited too long for a birth."""
+        births = (slot.ordered_at + BIRTH for slot in self.all if slot.is_ordered)
+        return min((*births, *(slot.due_at for slot in self.all if slot.due_at > now)), default=inf)
+
+    def stillborn(self, now: float) -> list[Slot]:
+        """Return the slots whose worker was ordered too long ago to be born yet."""
+        return [slot for slot in self.all if slot.is_ordered and now >= slot.ordered_at + BIRTH]
 
     def forget_orders(self) -> None:
         """Note that the nursery is gone that was to fork."""

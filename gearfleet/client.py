@@ -156,24 +156,14 @@ class Client(Outcomes):
     ) -> Any:
         """Submit a job in any form that the older projects' READMEs show.
 
-        By keyword too: `unique`, `priority`, `background`, `wait_until_complete`,
-        `max_retries`, `poll_timeout` or `timeout`, and `data` (the one datum of the
-        task). Every other keyword is the task's.
+        By position come the only argument of the task, six options, and further arguments of the
+        task. By keyword come the options (`poll_timeout` also as `timeout`), that one argument (as
+        `data` or `orig_data`), `args` and `kwargs` of the task whatever their names, and any
+        other keyword, which is the task's.
 
-        Args:
-            task: the task, or its name.
-            orig_data: the only argument of the task.
-            unique: see `SubmitOptions`.
-            priority: ``high``, ``normal`` or ``low``, or python-gearman's constants.
-            background: do not wait for the result.
-            wait_until_complete: False is the same as `background`: nobody could
-                fetch the result of a job that nobody waits for.
-            max_retries: see `SubmitOptions`.
-            poll_timeout: seconds to wait; None for the setting `client_timeout`.
-            arguments: of the task, after all of these.
-            args: arguments of the task, as a list.
-            kwargs: keyword arguments of the task, whatever their names.
-            keywords: the options by name, and keyword arguments of the task.
+        The options are those of `SubmitOptions`, and `background`, which does not wait for the
+        result. ``wait_until_complete=False`` is the same: nobody could fetch the result of a job
+        that nobody waits for.
 
         Returns:
             What the task returned, or a `JobHandle` of a background job.

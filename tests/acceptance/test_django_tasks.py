@@ -158,6 +158,10 @@ print("told")
 )
 
 
+#: For what has nothing to do with where results are kept.
+one_store = pytest.mark.parametrize("site", ["sqlite"], indirect=True)
+
+
 @pytest.fixture(scope="module", params=["sqlite", "django"])
 def site(
     request: pytest.FixtureRequest, gearmand: JobServer, tmp_path_factory: pytest.TempPathFactory
@@ -178,6 +182,7 @@ def worker(site: Project) -> Iterator[Process]:
     process.terminate()
 
 
+@one_store
 def test_tasks__are_planned_and_rendered_like_ours(site: Project) -> None:
     listed = json.loads(manage(site, "gearfleet", "tasks", "--json"))
     by_name = {each["task"]: each for each in listed}
@@ -201,11 +206,13 @@ def test_a_project_calls_its_tasks_and_looks_their_results_up(
     assert "finished nap GearmanBackend SUCCESSFUL 1" in diary
 
 
+@one_store
 def test_command_line__submits_jobs_of_djangos_tasks_too(site: Project, worker: Process) -> None:
     said = manage(site, "gearfleet", "submit", "myapp.tasks.price", "--arg", "2")
     assert json.loads(said) == {"cents": 70, "parts": [2, 35]}
 
 
+@one_store
 def test_queue__has_workers_of_its_own(site: Project, worker: Process) -> None:
     story = HELPERS + "assert write.enqueue('dear Ada').status == 'READY'\nprint('told')"
     assert tell(site, story, worker) == "told\n"

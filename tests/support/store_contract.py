@@ -65,6 +65,24 @@ class StoreContract:
         store.save([failure("a", name="n")])
         assert store.get("a") == failure("a", name="n")
 
+    @pytest.mark.parametrize("has_arguments", [True, False])
+    def test_comes_back_equal__with_what_else_is_kept(
+        self, store: ResultStore, has_arguments: bool
+    ) -> None:
+        about = {"workers": ["w"], "priority": 7}
+        kept = success("a", name="n", args=(1,), about=about, has_arguments=has_arguments)
+        store.save([kept])
+        assert store.get("a") == kept
+
+    def test_a_job_that_waits__then_runs__then_ends(self, store: ResultStore) -> None:
+        waits = TaskRecord(id="a", task="t", name="n", state="retry", attempt=0, keep_until=9e9)
+        for stage in (waits, waits._replace(started=1.0), success("a", name="n")):
+            store.save([stage])
+            assert store.get("a") == stage
+        store.save([waits])  # of one that runs a second time
+        assert store.get("a") == success("a", name="n")
+        assert store.failures() == []
+
     def test_by_name__the_newest(self, store: ResultStore) -> None:
         store.save([success("a", name="report", result=1), success("b", name="report", result=2)])
         found = store.get("report")

@@ -55,6 +55,15 @@ def test_wire__plain_values() -> None:
     assert "ä".encode() in data
 
 
+def test_wire__what_a_framework_keeps_of_the_job() -> None:
+    about = {"backend": "default", "workers": []}
+    data = encode_call((), {}, Meta(id="j1", about=about))
+    assert json.loads(data)["meta"] == {"id": "j1", "about": about}
+    assert decode_call(data).meta == Meta(id="j1", about=about)
+    with pytest.raises(PayloadDecodeError, match="'about'"):
+        decode_call(b'{"meta": {"id": "j1", "about": [1]}}')
+
+
 @pytest.mark.parametrize(
     ("value", "wire"),
     [

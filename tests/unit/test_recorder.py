@@ -79,6 +79,27 @@ def test_a_success_after_a_failed_attempt_is_written_at_once(store: Fragile) -> 
     assert store.get("b") is not None
 
 
+def test_a_job_that_begins_is_written_soon__unless_it_ends_before(store: Fragile) -> None:
+    recorder = Recorder(store, lag=60)
+    begun = record("a")._replace(state="retry", attempt=0, keep_until=9e9)
+    recorder.begun(begun)
+    assert not recorder.is_pending("a")
+    recorder.success(record("a"))
+    assert recorder.is_pending("a")
+    recorder.close()
+    found = store.get("a")
+    assert found is not None
+    assert (found.state, store.writes) == ("success", 1)
+
+
+def test_a_later_attempt_that_begins_waits_with_the_others(store: Fragile) -> None:
+    recorder = Recorder(store, lag=60)
+    recorder.begun(record("a")._replace(state="retry", attempt=2))
+    assert store.writes == 0
+    recorder.close()
+    assert store.get("a") is not None
+
+
 def test_at_drain_all_is_written(store: Fragile) -> None:
     recorder = Recorder(store, lag=1000)
     recorder.success(record("a"))

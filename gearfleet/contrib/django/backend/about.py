@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from gearfleet.contrib.django.backend.api import InvalidTask, TaskError
 from gearfleet.contrib.django.backend.values import aware, moment
 
@@ -42,7 +44,7 @@ def as_chosen(task: Task[..., Any], about: Mapping[str, Any]) -> Task[..., Any]:
         return task
     try:
         return task.using(**changes)
-    except (InvalidTask, ValueError):  # the settings have changed meanwhile
+    except (InvalidTask, ImproperlyConfigured):  # the settings have changed meanwhile
         return task
 
 

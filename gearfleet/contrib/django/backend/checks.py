@@ -32,7 +32,22 @@ def messages(backend: GearmanBackend) -> list[CheckMessage]:
                 id="gearfleet.E101",
             )
         ]
-    return [*_of_options(backend), *_of_queues(backend), *_of_results(backend), *_of_tasks(backend)]
+    try:
+        settings = config.current()
+    except GearfleetError as error:
+        return [
+            Error(
+                f"TASKS['{backend.alias}'] cannot use the settings of gearfleet: {error}",
+                hint="Run 'manage.py gearfleet config' to see them.",
+                id="gearfleet.E104",
+            )
+        ]
+    return [
+        *_of_options(backend),
+        *_of_queues(backend),
+        *_of_results(backend, settings),
+        *_of_tasks(backend),
+    ]
 
 
 def why_no_results(settings: Settings) -> str:
@@ -74,18 +89,8 @@ def _of_queues(backend: GearmanBackend) -> Iterator[CheckMessage]:
             )
 
 
-def _of_results(backend: GearmanBackend) -> Iterator[CheckMessage]:
-    try:
-        is_kept = backend.supports_get_result
-        settings = config.current()
-    except GearfleetError as error:
-        yield Error(
-            f"TASKS['{backend.alias}'] cannot use the settings of gearfleet: {error}",
-            hint="Run 'manage.py gearfleet config' to see them.",
-            id="gearfleet.E104",
-        )
-        return
-    if not is_kept:
+def _of_results(backend: GearmanBackend, settings: Settings) -> Iterator[CheckMessage]:
+    if not backend.supports_get_result:
         yield Warning(
             f"TASKS['{backend.alias}'] keeps no results, so get_result() and refresh() raise "
             "NotImplementedError.",

@@ -6,8 +6,10 @@
     plugin      asks supervisorctl whether it knows gearfleet, with a deadline
     supervised  rules over supervisord and the workers of this host
     queues      rules over the job servers
+    at_once     several questions at the same time
     sample      all who can be asked are asked, again and again
     view        what a sample means, in rows
+    arranging   in which order rows are shown, and which
     totals      what the records of the results say of the last hour and day
 
 Rules are pure: they get a `Snapshot` and yield findings. A truth that could not

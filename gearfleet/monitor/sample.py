@@ -6,10 +6,10 @@ A look never fails: whoever does not answer within its time says so in the `Samp
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gearfleet.monitor.at_once import at_once
 from gearfleet.monitor.look import look
 from gearfleet.monitor.servers import ask_all
 
@@ -60,8 +60,14 @@ class Places:
 
 def take(places: Places) -> Sample:
     """Look at all `places` at the same time."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        asked = pool.submit(look, places.connect, places.run_dir, timeout=places.timeout)
-        servers = ask_all(places.servers, timeout=places.timeout)
-        supervision = asked.result()
-    return Sample(now=time.time(), servers=servers, supervision=supervision, tasks=places.tasks)
+    seen: list[Supervision] = []
+    servers: list[JobServer] = []
+
+    def see_supervisord() -> None:
+        seen.append(look(places.connect, places.run_dir, timeout=places.timeout))
+
+    def see_servers() -> None:
+        servers.extend(ask_all(places.servers, timeout=places.timeout))
+
+    at_once([see_supervisord, see_servers])
+    return Sample(now=time.time(), servers=tuple(servers), supervision=seen[0], tasks=places.tasks)

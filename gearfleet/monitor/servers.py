@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gearfleet.errors import GearmanError
 from gearfleet.gearman import GearmanAdminClient
 from gearfleet.gearman.addresses import Address
+from gearfleet.monitor.at_once import at_once
 from gearfleet.monitor.truths import JobServer, Registered
 
 if TYPE_CHECKING:
@@ -23,10 +24,7 @@ _CONFIG_FILE = "/etc/gearmand.conf"
 
 def ask_all(servers: Sequence[str], *, timeout: float) -> tuple[JobServer, ...]:
     """Return what each of `servers` says within `timeout` seconds for each question."""
-    if not servers:
-        return ()
-    with ThreadPoolExecutor(max_workers=min(len(servers), 16)) as pool:
-        return tuple(pool.map(lambda server: ask_one(server, timeout=timeout), servers))
+    return tuple(at_once([partial(ask_one, server, timeout=timeout) for server in servers]))
 
 
 def ask_one(server: str, *, timeout: float) -> JobServer:

@@ -195,16 +195,20 @@ def _queue(function: str, queue: str, servers: Sequence[JobServer]) -> QueueRow:
 def _processes(sample: Sample, before: Sample | None) -> Iterator[ProcessRow]:
     seen = sample.supervision
     rates = _rates(sample, before)
-    left = {entry.path: entry for entry in seen.workers}
+    by_name: dict[str, list[BoardEntry]] = defaultdict(list)
+    for entry in seen.workers if _is_here(seen.address) else ():
+        by_name[entry.about.slot.partition("/")[0]].append(entry)
+    supervised = set()
     for process in sorted(seen.processes, key=lambda each: each.namespec):
-        entries = [e for e in left.values() if _is_of(e, process)] if _is_here(seen.address) else []
+        entries = [entry for entry in by_name[process.name] if _is_of(entry, process)]
         for entry in entries:
-            del left[entry.path]
+            supervised.add(entry.path)
             yield _worker(entry, sample.now, rates[entry.path], process)
         if not entries:
             yield _other(process)
-    for entry in left.values():
-        yield _worker(entry, sample.now, rates[entry.path])
+    for entry in seen.workers:
+        if entry.path not in supervised:
+            yield _worker(entry, sample.now, rates[entry.path])
 
 
 def _is_here(address: str) -> bool:
@@ -213,9 +217,9 @@ def _is_here(address: str) -> bool:
 
 
 def _is_of(entry: BoardEntry, process: Process) -> bool:
-    name, is_of_pool, _ = entry.about.slot.partition("/")
-    is_there = process.pid != 0 and (bool(is_of_pool) or entry.about.pid == process.pid)
-    return name == process.name and is_there
+    """Tell whether a worker of the name of a process is that process, or of its pool."""
+    is_of_pool = "/" in entry.about.slot
+    return process.pid != 0 and (is_of_pool or entry.about.pid == process.pid)
 
 
 def _rates(sample: Sample, before: Sample | None) -> Mapping[Path, float]:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -159,7 +160,7 @@ def test_terminal__a_server_that_goes_and_comes(tmp_path: Path, open_top: Open) 
     server = JobServer("gearmand")
     project = WorkerProject(tmp_path, server.address)
     try:
-        terminal = open_top(project)
+        terminal = open_top(project, "--timeout", "60")
         screen = terminal.wait_for(f"Down: Cannot connect to job server {server.address}")
         assert cells(screen, server.address)[1] == "down"
         server.start()
@@ -168,8 +169,10 @@ def test_terminal__a_server_that_goes_and_comes(tmp_path: Path, open_top: Open) 
         server.process.pause()  # it does not answer, and keys are obeyed all the same
         terminal.type("\t")
         terminal.wait_for("- servers")
+        began = time.monotonic()
         terminal.type("q")
         assert terminal.wait() == 0
+        assert time.monotonic() - began < 20, "it waited for the job server"
         server.process.go_on()
     finally:
         project.close()

@@ -198,11 +198,18 @@ def test_shop__its_rendered_fleet_works(
     assert turnover == sum((Decimal(row.rpartition(",")[2]) for row in rows), Decimal(0))
     assert len(rows) == 3  # orders 10, 11 and 12
 
+    for command in ("gearman_client_example", "gearman_example_client"):  # J24
+        result, background = shop.manage(command, "--order", "8").splitlines()
+        assert result == "Result: '8.png'"
+        assert background.startswith("In the background: H:")
+
     assert supervisord.ctl("stop", "bar:*").returncode == 0
     ledger = shop.ledger()
     assert ledger[:4] == ["thumbnail 7", "invoice 7", "confirm 7", "sales_report 2026-03-02"]
-    goodbyes = [line.rpartition("after ")[2] for line in ledger[4:]]
-    assert sorted(goodbyes) == ["0 thumbnails", "0 thumbnails", "1 thumbnails"]
+    assert ledger.count("thumbnail 8") == 2
+    goodbyes = [line.split() for line in ledger if line.startswith("signed off")]
+    assert len(goodbyes) == 3
+    assert sum(int(words[-2]) for words in goodbyes) == 3
 
 
 def test_shop__tasks_are_functions_that_do_the_same_each_time(shop: Shop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gearfleet.cli.top.tables import clip, columns_of, plain, table
 from gearfleet.gearman.text import FunctionStatus
 from gearfleet.monitor import JobServer, Supervision, TaskTruth
 from gearfleet.monitor.arranging import SORTS, Arrangement, arranged
+from gearfleet.monitor.at_once import at_once
 from gearfleet.monitor.sample import Sample
 from gearfleet.monitor.view import View, view_of
 from gearfleet.supervisor.processes import Process, State
@@ -173,6 +175,18 @@ def test_screen__is_never_larger_than_the_terminal(
 def test_screen__says_how_many_rows_it_has_no_room_for() -> None:
     texts = [line.text for line in lines_of(a_view(60), Screen(height=40))]
     assert any(text.startswith("... ") and text.endswith(" more") for text in texts)
+
+
+def test_table__of_a_server_that_is_down_has_no_numbers() -> None:
+    seen = view_of(sample(servers=(JobServer(address="h:1", silence="refused"),)))
+    assert table("servers", seen, 80)[1].text.split() == ["h:1", "down", "?", "?", "?"]
+
+
+def test_at_once__in_order_and_with_what_is_raised() -> None:
+    numbers = [partial(int, str(n)) for n in range(5)]
+    assert at_once(numbers) == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="'x'"):
+        at_once([*numbers, partial(int, "x")])
 
 
 def test_screen__before_the_first_look() -> None:

@@ -58,7 +58,7 @@ def lines_of(view: View | None, screen: Screen) -> list[Line]:
     """Return the lines of `screen`, from top to bottom; no view is one that is not there yet."""
     head = [Line(clip(_headline(view, screen), screen.width), "title")]
     if view is None:
-        return [*head, Line("Looking ...")][: screen.height or None]
+        return [*head, Line(clip("Looking ...", screen.width))][: screen.height or None]
     chosen = arranged(view, screen.arrangement)
     head += [Line(clip(plain(text), screen.width), "bad") for text in _notices(view, screen)]
     foot = [Line(clip(_footline(screen), screen.width), "title")] if screen.height else []
@@ -110,7 +110,7 @@ def _all_tables(view: View, screen: Screen, room: int) -> list[Line]:
     given = _shares([len(lines) for lines in tables], room - len(tables)) if room else None
     body: list[Line] = []
     for number, lines in enumerate(tables):
-        body += [Line(""), *(lines if given is None else _cut(lines, given[number]))]
+        body += [Line(""), *(lines if given is None else _cut(lines, given[number], screen.width))]
     return body[:room] if room else body
 
 
@@ -130,11 +130,11 @@ def _shares(wanted: Sequence[int], room: int) -> list[int]:
     return given
 
 
-def _cut(lines: list[Line], room: int) -> list[Line]:
+def _cut(lines: list[Line], room: int, width: int) -> list[Line]:
     if len(lines) <= room:
         return lines
     hidden = len(lines) - max(room - 1, 1)
-    return [*lines[: max(room - 1, 1)], Line(f"... {hidden} more")]
+    return [*lines[: max(room - 1, 1)], Line(clip(f"... {hidden} more", width))]
 
 
 def _one(view: View, screen: Screen, room: int) -> list[Line]:

@@ -69,13 +69,17 @@ def _count(name: str) -> Callable[[Any], str]:
     return lambda row: str(getattr(row, name))
 
 
+def _count_if_up(name: str) -> Callable[[Any], str]:
+    return lambda row: str(getattr(row, name)) if row.is_up else "?"
+
+
 SERVERS = (
     Column("job server", lambda row: row.address),
     Column("state", _server_state),
     Column("version", lambda row: row.version),
-    Column("workers", _count("workers"), is_number=True),
-    Column("waiting", _count("waiting"), is_number=True),
-    Column("running", _count("running"), is_number=True),
+    Column("workers", _count_if_up("workers"), is_number=True),
+    Column("waiting", _count_if_up("waiting"), is_number=True),
+    Column("running", _count_if_up("running"), is_number=True),
 )
 QUEUES = (
     Column("queue", lambda row: row.queue or "-"),

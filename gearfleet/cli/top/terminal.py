@@ -40,6 +40,9 @@ class Terminal:
 
     def __enter__(self) -> Terminal:
         tty.setcbreak(self.keys, termios.TCSANOW)
+        modes = termios.tcgetattr(self.keys)
+        modes[0] &= ~termios.IXON  # Ctrl-S would hold the screen up, and every signal with it
+        termios.tcsetattr(self.keys, termios.TCSANOW, modes)
         self._write(_ENTER)
         return self
 

@@ -187,41 +187,39 @@ def test_connections_of_the_import__are_closed_before_the_fork(
         "    connection.ensure_connection()\n"
         "    return not closed or connection.connection is THEIRS\n"
     )
-    project = PoolProject(tmp_path, gearmand, more=more)
-    with (tmp_path / "site_settings.py").open("a") as settings:
-        settings.write(
-            f"GEARFLEET = {{'apps': ['{project.package}'], 'servers': ['{gearmand.address}'],"
-            " 'signing_keys': []}\n"
-        )
-    pool = project.start_pool(2, "--settings", "site_settings")
-    assert [project.submit("is_shared").result() for _ in range(4)] == [False] * 4
-    pool.signal(signal.SIGTERM)
-    assert pool.wait() == 0
-    project.close()
+    with closing(PoolProject(tmp_path, gearmand, more=more)) as project:
+        with (tmp_path / "site_settings.py").open("a") as settings:
+            settings.write(
+                f"GEARFLEET = {{'apps': ['{project.package}'], 'servers': ['{gearmand.address}'],"
+                " 'signing_keys': []}\n"
+            )
+        pool = project.start_pool(2, "--settings", "site_settings")
+        assert [project.submit("is_shared").result() for _ in range(4)] == [False] * 4
+        pool.signal(signal.SIGTERM)
+        assert pool.wait() == 0
 
 
 def test_management_command__runs_a_pool_too(tmp_path: Path, gearmand: JobServer) -> None:
-    project = PoolProject(tmp_path, gearmand)
-    (tmp_path / "site_settings.py").write_text(
-        "INSTALLED_APPS = ['gearfleet.contrib.django']\n"
-        f"GEARFLEET = {{'apps': ['{project.package}'], 'servers': ['{gearmand.address}']}}\n"
-    )
-    (tmp_path / "manage.py").write_text(
-        "import sys\nfrom django.core.management import execute_from_command_line\n"
-        "execute_from_command_line(sys.argv)\n"
-    )
-    words = ["gearman_worker", "-a", project.package, "-n", "worker_foo", "-w", "2"]
-    project.command = lambda *options: [  # type: ignore[method-assign]
-        sys.executable, "manage.py", *words, "--settings", "site_settings", *options,
-    ]  # fmt: skip
-    pool = project.start()
-    pool.wait_for_output("All 2 workers serve")
-    assert project.submit("echo", 1).result() == [1]
-    pool.signal(signal.SIGTERM)
-    assert pool.wait() == 0
-    assert pool.output().count("Available Queues and Tasks") == 1
-    assert not project.living
-    project.close()
+    with closing(PoolProject(tmp_path, gearmand)) as project:
+        (tmp_path / "site_settings.py").write_text(
+            "INSTALLED_APPS = ['gearfleet.contrib.django']\n"
+            f"GEARFLEET = {{'apps': ['{project.package}'], 'servers': ['{gearmand.address}']}}\n"
+        )
+        (tmp_path / "manage.py").write_text(
+            "import sys\nfrom django.core.management import execute_from_command_line\n"
+            "execute_from_command_line(sys.argv)\n"
+        )
+        words = ["gearman_worker", "-a", project.package, "-n", "worker_foo", "-w", "2"]
+        project.command = lambda *options: [  # type: ignore[method-assign]
+            sys.executable, "manage.py", *words, "--settings", "site_settings", *options,
+        ]  # fmt: skip
+        pool = project.start()
+        pool.wait_for_output("All 2 workers serve")
+        assert project.submit("echo", 1).result() == [1]
+        pool.signal(signal.SIGTERM)
+        assert pool.wait() == 0
+        assert pool.output().count("Available Queues and Tasks") == 1
+        assert not project.living
 
 
 LEFT = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,20 +131,19 @@ def test_broken_code_at_the_start__ends_the_pool(project: PoolProject) -> None:
 def test_new_release__is_where_the_link_leads_now(tmp_path: Path, gearmand: JobServer) -> None:
     first, second, current = (tmp_path / name for name in ("first", "second", "current"))
     first.mkdir()
-    project = PoolProject(first, gearmand)
-    current.symlink_to(first)
-    pool = project.start("--processes", "1", GEARFLEET_DIRECTORY=str(current))
-    pool.wait_for_output("All 1 workers serve")
-    shutil.copytree(first / project.package, second / project.package)
-    shutil.copy(first / "gearfleet.toml", second)
-    module = second / project.package / "gearman_workers/worker_foo.py"
-    module.write_text(module.read_text().replace(*NEW))
-    current.unlink()
-    current.symlink_to(second)
-    pool.signal(signal.SIGHUP)
-    wait_until_settled(pool, 1, 2)
-    assert project.submit("version").result() == "two"
-    project.close()
+    with closing(PoolProject(first, gearmand)) as project:
+        current.symlink_to(first)
+        pool = project.start("--processes", "1", GEARFLEET_DIRECTORY=str(current))
+        pool.wait_for_output("All 1 workers serve")
+        shutil.copytree(first / project.package, second / project.package)
+        shutil.copy(first / "gearfleet.toml", second)
+        module = second / project.package / "gearman_workers/worker_foo.py"
+        module.write_text(module.read_text().replace(*NEW))
+        current.unlink()
+        current.symlink_to(second)
+        pool.signal(signal.SIGHUP)
+        wait_until_settled(pool, 1, 2)
+        assert project.submit("version").result() == "two"
 
 
 def test_new_release__that_is_not_there_leaves_the_old_workers(project: PoolProject) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,38 +135,36 @@ def late(): note("late")
 def test_hooks__run_in_order_and_one_that_raises_stops_none(
     tmp_path: Path, job_server: JobServer
 ) -> None:
-    project = WorkerProject(tmp_path, job_server.address, more=HOOKS)
-    project.write("signals.py", ELSEWHERE.replace("PACKAGE", project.package))
-    with (tmp_path / "gearfleet.toml").open("a") as toml:
-        toml.write(f"[hooks]\nbefore_job = ['{project.package}.signals.early']\n")
-        toml.write(f"on_shutdown = ['{project.package}.signals:late']\n")
-    worker = project.start_ready()
-    assert project.submit("echo", 1).result() == [1]
-    worker.signal(signal.SIGTERM)
-    assert worker.wait() == 0
-    assert project.diary == [
-        "start worker_foo ('bar', 'foo')",
-        "early",
-        "before echo (1,)",
-        "echo (1,)",
-        "after Completed",
-        "goodbye SIGTERM",
-        "late",
-    ]
-    assert "worker_foo.broken raised ValueError" in worker.output()
-    project.close()
+    with closing(WorkerProject(tmp_path, job_server.address, more=HOOKS)) as project:
+        project.write("signals.py", ELSEWHERE.replace("PACKAGE", project.package))
+        with (tmp_path / "gearfleet.toml").open("a") as toml:
+            toml.write(f"[hooks]\nbefore_job = ['{project.package}.signals.early']\n")
+            toml.write(f"on_shutdown = ['{project.package}.signals:late']\n")
+        worker = project.start_ready()
+        assert project.submit("echo", 1).result() == [1]
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert project.diary == [
+            "start worker_foo ('bar', 'foo')",
+            "early",
+            "before echo (1,)",
+            "echo (1,)",
+            "after Completed",
+            "goodbye SIGTERM",
+            "late",
+        ]
+        assert "worker_foo.broken raised ValueError" in worker.output()
 
 
 def test_hooks__named_wrongly_in_the_settings_are_a_configuration_error(
     tmp_path: Path, gearmand: JobServer
 ) -> None:
-    project = WorkerProject(
-        tmp_path, gearmand.address, toml="[hooks]\non_start = ['nowhere.at_all']\n"
-    )
-    worker = project.start()
-    assert worker.wait() == 78
-    assert "'hooks.on_start': 'nowhere.at_all' cannot be used" in worker.output()
-    project.close()
+    with closing(
+        WorkerProject(tmp_path, gearmand.address, toml="[hooks]\non_start = ['nowhere.at_all']\n")
+    ) as project:
+        worker = project.start()
+        assert worker.wait() == 78
+        assert "'hooks.on_start': 'nowhere.at_all' cannot be used" in worker.output()
 
 
 @pytest.mark.parametrize("kind", ["gearmand", "embedded"])
@@ -187,26 +186,24 @@ def test_worker__may_be_started_before_the_job_server(tmp_path: Path, kind: str)
 def test_worker__serves_again_after_the_job_server_was_killed(
     tmp_path: Path, own_job_server: JobServer
 ) -> None:
-    project = WorkerProject(tmp_path, own_job_server.address)
-    worker = project.start_ready()
-    assert own_job_server.process is not None
-    own_job_server.process.signal(signal.SIGKILL)
-    own_job_server.process.wait()
-    worker.wait_for_output("Lost job server")
-    own_job_server.start()
-    worker.wait_for_output("is back")
-    assert project.submit("echo", 1).result() == [1]
-    project.close()
+    with closing(WorkerProject(tmp_path, own_job_server.address)) as project:
+        worker = project.start_ready()
+        assert own_job_server.process is not None
+        own_job_server.process.signal(signal.SIGKILL)
+        own_job_server.process.wait()
+        worker.wait_for_output("Lost job server")
+        own_job_server.start()
+        worker.wait_for_output("is back")
+        assert project.submit("echo", 1).result() == [1]
 
 
 def test_worker__imports_no_more_than_it_needs(tmp_path: Path, gearmand: JobServer) -> None:
     more = "@hooks.on_start\ndef show(): note(' '.join(sorted({n.partition('.')[0] for n in sys.modules})))\n"
-    project = WorkerProject(tmp_path, gearmand.address, more=more)
-    project.start_ready()
-    imported = set(project.diary[0].split())
-    assert "gearfleet" in imported
-    assert not imported & {"supervisor", "jinja2", "rich", "psutil", "django", "cronsim"}
-    project.close()
+    with closing(WorkerProject(tmp_path, gearmand.address, more=more)) as project:
+        project.start_ready()
+        imported = set(project.diary[0].split())
+        assert "gearfleet" in imported
+        assert not imported & {"supervisor", "jinja2", "rich", "psutil", "django", "cronsim"}
 
 
 def test_all__modules_of_the_project_are_served_where_none_is_named(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import psutil
@@ -99,20 +100,19 @@ def test_quiet__takes_no_job_until_it_is_resumed(project: WorkerProject) -> None
 
 def test_quiet__from_the_start_hooks_on(tmp_path: Path, gearmand: JobServer) -> None:
     more = "@hooks.on_start\ndef load():\n    wait_for.func('hook')\n"
-    project = WorkerProject(tmp_path, gearmand.address, more=more)
-    worker = project.start()
-    project.wait_for_note("begin hook")
-    worker.signal(signal.SIGTSTP)
-    worker.wait_for_output("Quiet: no job in hand")
-    project.delay("echo", 1)
-    project.allow("hook")
-    worker.wait_for_output("Registered at job server")
-    worker.signal(signal.SIGUSR1)
-    worker.wait_for_output("State: quiet, no job in hand.")
-    assert "echo (1,)" not in project.diary
-    worker.signal(signal.SIGCONT)
-    project.wait_for_note("echo (1,)")
-    project.close()
+    with closing(WorkerProject(tmp_path, gearmand.address, more=more)) as project:
+        worker = project.start()
+        project.wait_for_note("begin hook")
+        worker.signal(signal.SIGTSTP)
+        worker.wait_for_output("Quiet: no job in hand")
+        project.delay("echo", 1)
+        project.allow("hook")
+        worker.wait_for_output("Registered at job server")
+        worker.signal(signal.SIGUSR1)
+        worker.wait_for_output("State: quiet, no job in hand.")
+        assert "echo (1,)" not in project.diary
+        worker.signal(signal.SIGCONT)
+        project.wait_for_note("echo (1,)")
 
 
 def test_quiet__worker_stops_as_others_do(project: WorkerProject) -> None:

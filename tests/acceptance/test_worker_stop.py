@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -163,15 +164,14 @@ def test_signal__ends_an_idle_worker_at_once(project: WorkerProject) -> None:
 
 
 def test_signal__ends_a_worker_that_finds_no_job_server(tmp_path: Path) -> None:
-    project = WorkerProject(tmp_path, f"127.0.0.1:{free_port()}")
-    worker = project.start()
-    worker.wait_for_output("cannot be reached")
-    began = time.monotonic()
-    worker.signal(signal.SIGTERM)
-    assert worker.wait() == 0
-    assert time.monotonic() - began < 4
-    assert project.diary == ["goodbye SIGTERM"]
-    project.close()
+    with closing(WorkerProject(tmp_path, f"127.0.0.1:{free_port()}")) as project:
+        worker = project.start()
+        worker.wait_for_output("cannot be reached")
+        began = time.monotonic()
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert time.monotonic() - began < 4
+        assert project.diary == ["goodbye SIGTERM"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -209,22 +209,20 @@ def test_signal__ends_a_worker_whose_start_hook_is_still_running(
     tmp_path: Path, gearmand: JobServer
 ) -> None:
     more = "@hooks.on_start\ndef load_model():\n    note('loading')\n    time.sleep(60)\n"
-    project = WorkerProject(tmp_path, gearmand.address, more=more)
-    worker = project.start()
-    project.wait_for_note("loading")
-    worker.signal(signal.SIGTERM)
-    assert worker.wait(timeout=5) == 0
-    assert project.diary == ["loading", "goodbye SIGTERM"]
-    project.close()
+    with closing(WorkerProject(tmp_path, gearmand.address, more=more)) as project:
+        worker = project.start()
+        project.wait_for_note("loading")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(timeout=5) == 0
+        assert project.diary == ["loading", "goodbye SIGTERM"]
 
 
 def test_shutdown_hook__that_hangs_is_cut(tmp_path: Path, gearmand: JobServer) -> None:
     more = "@hooks.on_shutdown\ndef hang():\n    note('hanging')\n    time.sleep(60)\n"
-    project = WorkerProject(tmp_path, gearmand.address, more=more)
-    worker = project.start_ready("--hook-timeout", "0.3")
-    worker.signal(signal.SIGTERM)
-    assert worker.wait(timeout=10) == 0
-    assert project.diary == ["hanging"]
-    assert "worker_foo.hang was cut short; not run: " in worker.output()
-    assert "worker_foo.say_goodbye" in worker.output()
-    project.close()
+    with closing(WorkerProject(tmp_path, gearmand.address, more=more)) as project:
+        worker = project.start_ready("--hook-timeout", "0.3")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(timeout=10) == 0
+        assert project.diary == ["hanging"]
+        assert "worker_foo.hang was cut short; not run: " in worker.output()
+        assert "worker_foo.say_goodbye" in worker.output()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,33 +41,31 @@ def not_ours(): note("of another worker module")
 def test_hook__runs_once_after_the_last_job(
     tmp_path: Path, gearmand: JobServer, number: signal.Signals
 ) -> None:
-    project = WorkerProject(tmp_path, gearmand.address)
-    worker = project.start_ready()
-    result = project.submit("wait_for", "go")
-    project.wait_for_note("begin go")
-    worker.signal(number)
-    worker.wait_for_output("Draining: 1 job in hand")
-    project.allow("go")
-    assert result.result() == "go"
-    assert worker.wait() == 0
-    assert project.diary[-2:] == ["finally go", f"goodbye {number.name}"]
-    assert project.diary.count(f"goodbye {number.name}") == 1
-    project.close()
+    with closing(WorkerProject(tmp_path, gearmand.address)) as project:
+        worker = project.start_ready()
+        result = project.submit("wait_for", "go")
+        project.wait_for_note("begin go")
+        worker.signal(number)
+        worker.wait_for_output("Draining: 1 job in hand")
+        project.allow("go")
+        assert result.result() == "go"
+        assert worker.wait() == 0
+        assert project.diary[-2:] == ["finally go", f"goodbye {number.name}"]
+        assert project.diary.count(f"goodbye {number.name}") == 1
 
 
 def test_hook__may_be_global_or_named_by_path(tmp_path: Path, gearmand: JobServer) -> None:
-    project = WorkerProject(tmp_path, gearmand.address)
-    names = {"package": project.package}
-    project.write("anywhere.py", ANYWHERE.format(**names))
-    project.write("gearman_workers/worker_bar.py", OTHER.format(**names))
-    module = tmp_path / project.package / "gearman_workers" / "worker_foo.py"
-    with module.open("a") as file:
-        file.write(f"import {project.package}.gearman_workers.worker_bar\n")
-    with (tmp_path / "gearfleet.toml").open("a") as toml:
-        toml.write(f"[hooks]\non_shutdown = ['{project.package}.anywhere.named']\n")
-    worker = project.start_ready()
-    worker.signal(signal.SIGTERM)
-    assert worker.wait() == 0
-    # What another worker module declares belongs to its own workers.
-    assert project.diary == ["goodbye SIGTERM", "global", "by path"]
-    project.close()
+    with closing(WorkerProject(tmp_path, gearmand.address)) as project:
+        names = {"package": project.package}
+        project.write("anywhere.py", ANYWHERE.format(**names))
+        project.write("gearman_workers/worker_bar.py", OTHER.format(**names))
+        module = tmp_path / project.package / "gearman_workers" / "worker_foo.py"
+        with module.open("a") as file:
+            file.write(f"import {project.package}.gearman_workers.worker_bar\n")
+        with (tmp_path / "gearfleet.toml").open("a") as toml:
+            toml.write(f"[hooks]\non_shutdown = ['{project.package}.anywhere.named']\n")
+        worker = project.start_ready()
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+        # What another worker module declares belongs to its own workers.
+        assert project.diary == ["goodbye SIGTERM", "global", "by path"]

@@ -4,7 +4,8 @@ A pool takes new code on SIGHUP: it replaces its workers one after the other, an
 its pid stays, so supervisord sees nothing of it. Who does is the run directory,
 where the supervisord is on this host; else the job servers, which do not tell
 which of several pools of one program a worker belongs to. So they are asked only
-for pools that Supervisor's configuration shows to be some, one at a time.
+for pools that are seen to be some, one at a time: by the command, or because all
+workers of the program that a job server knows are none of supervisord's processes.
 """
 
 from __future__ import annotations
@@ -75,35 +76,38 @@ class Pools:
         self, process: Process, processes: Sequence[Process], evidence: Evidence
     ) -> Members | None:
         """Return the workers of a pool; None for another process, or when nobody sees them."""
-        workers = [each for each in workers_of(process, evidence.seen) if each.is_of_pool]
-        if workers:
+        seen = workers_of(process, evidence.seen)
+        if workers := [each for each in seen if each.is_of_pool]:
             return Members(
                 pids=frozenset(worker.pid for worker in workers),
                 serving=frozenset(worker.pid for worker in workers if worker.is_serving),
             )
-        if not process.is_running or not self._is_pool(process):
+        if seen or not process.is_running or not self.host:
             return None
         return self._registered(process, processes, evidence.registered)
-
-    def _is_pool(self, process: Process) -> bool:
-        limits = self.limits.get(process.namespec)
-        return limits is not None and names_a_pool(limits.command)
 
     def _registered(
         self, process: Process, processes: Iterable[Process], registered: Registrations
     ) -> Members | None:
-        if not self.host:
+        known = {each.pid for each in registered if each.is_of(process.program, self.host)}
+        pids = frozenset(known.difference(each.pid for each in processes))
+        if not self._is_pool(process, are_all_strangers=pids == known):
             return None
-        single = {each.pid for each in processes}
-        pids = frozenset(
-            each.pid
-            for each in registered
-            if each.is_of(process.program, self.host) and each.pid not in single
-        )
         siblings = [
             each for each in processes if each.program == process.program and each.is_running
         ]
         return Members(pids=pids, serving=pids, pools=len(siblings)) if pids else None
+
+    def _is_pool(self, process: Process, *, are_all_strangers: bool) -> bool:
+        # XML-RPC tells the command, but not GEARFLEET_PROCESSES in the environment.
+        limits = self.limits.get(process.namespec)
+        command = limits.command if limits is not None else ""
+        return names_a_pool(command) or (are_all_strangers and names_a_worker(command))
+
+
+def names_a_worker(command: str) -> bool:
+    """Return whether a command line starts gearfleet's workers: one, or a pool of them."""
+    return bool(re.search(r"(?<=\s)(gearman_)?worker(?=\s|$)", command))
 
 
 def names_a_pool(command: str) -> bool:

@@ -210,10 +210,16 @@ def register(fleet: Fleet, *pids: int, host: str = "web1") -> None:
     fleet.registered = {Registration(host=host, program="w", pid=pid) for pid in pids}
 
 
-def test_pool__elsewhere_is_renewed_when_the_job_servers_know_new_workers_only() -> None:
+@pytest.mark.parametrize(
+    "command",
+    [POOL, "gearfleet worker -a shop -n w", "manage.py gearman_worker"],  # by GEARFLEET_PROCESSES
+)
+def test_pool__elsewhere_is_renewed_when_the_job_servers_know_new_workers_only(
+    command: str,
+) -> None:
     fleet = Fleet(running("bar", "w_00"))
     register(fleet, 201, 202)
-    limits = {"bar:w_00": Limits(command=POOL)}
+    limits = {"bar:w_00": Limits(command=command)}
     rollout = a_rollout(fleet, host="web1", limits=limits)
     fleet.look(rollout)
     assert fleet.renewals == ["bar:w_00"]
@@ -245,7 +251,8 @@ def test_pool__elsewhere_goes_alone_because_nobody_tells_whose_a_worker_is() -> 
     [
         ("web2", POOL, (201,)),  # workers of another host
         ("", POOL, (201,)),  # whose host nobody knows
-        ("web1", "gearfleet worker -a shop -n w", (201,)),
+        ("web1", "gearfleet worker -a shop -n w", (100, 201)),  # the other was started by hand
+        ("web1", "/srv/bin/foreman", (201,)),
         ("web1", POOL, ()),
     ],
 )
@@ -257,6 +264,15 @@ def test_pool__that_nobody_sees_is_stopped_and_started(
     limits = {"bar:w_00": Limits(command=command)}
     assert fleet.look(a_rollout(fleet, host=host, limits=limits))[0] == ("bar:w_00",)
     assert fleet.renewals == []
+
+
+def test_pool__is_none_where_a_single_worker_is_seen() -> None:
+    """It is not registered yet; one that somebody started by hand is."""
+    fleet = Fleet(running("bar", "w_00"))
+    register(fleet, 201)
+    fleet.seen = [seen("w_00", 100)]
+    limits = {"bar:w_00": Limits(command="gearfleet worker -a shop -n w")}
+    assert fleet.look(a_rollout(fleet, host="web1", limits=limits))[0] == ("bar:w_00",)
 
 
 def test_members__of_one_of_two_pools_are_half_of_them() -> None:

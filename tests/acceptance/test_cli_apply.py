@@ -50,34 +50,29 @@ def test_apply__under_load_disturbs_no_process_and_no_job(site: Site) -> None:
     with Load(site) as load:
         wait_for(lambda: load.count > 5, "some load")
         before = site.pids()
-        site.settings(4)
-        assert actions(site.applied()) == {"worker_bar_02": "add", "worker_bar_03": "add"}
-        four = site.pids()
-        assert {name: four[name] for name in before} == before
+        site.settings(8)
+        added = {f"worker_bar_0{number}": "add" for number in range(2, 8)}
+        assert actions(site.applied()) == added
+        eight = site.pids()
+        assert {name: eight[name] for name in before} == before
         site.assert_nothing_to_update()
 
-        site.settings(4, 'environment = { MOTTO = "new" }')
-        told = site.applied("--max-unavailable", "2")
-        assert set(actions(told).values()) == {"replace"}
-        assert Counter(step["what"] for step in told["steps"]) == {"replaced": 4}
-        assert not set(site.pids().values()) & set(four.values())
-        site.assert_nothing_to_update()
-
-        now = site.pids()
+        site.settings(3)
         site.module("worker_new", "new", "think")
-        site.settings(1, 'environment = { MOTTO = "new" }')
-        told = site.applied()
-        gone = {f"worker_bar_0{number}": "remove" for number in (1, 2, 3)}
-        assert actions(told) == {**gone, "worker_new_00": "add"}
-        assert site.pids().keys() == {"worker_bar_00", "worker_new_00"}
-        assert site.pids()["worker_bar_00"] == now["worker_bar_00"]
+        removed = {f"worker_bar_0{number}": "remove" for number in range(3, 8)}
+        assert actions(site.applied()) == {**removed, "worker_new_00": "add"}
+        three = site.pids()
+        kept = {name: pid for name, pid in eight.items() if name not in removed}
+        assert three == {**kept, "worker_new_00": three["worker_new_00"]}
         site.assert_nothing_to_update()
 
+        site.settings(3, 'environment = { MOTTO = "new" }')
         (site.folder / site.package / "gearman_workers/worker_new.py").unlink()
-        assert actions(site.applied()) == {"worker_new_00": "remove"}
-        assert site.pids() == {"worker_bar_00": now["worker_bar_00"]}
-        site.assert_nothing_to_update()
-        assert "1 stay as they are" in site.apply().stdout
+        told = site.applied("--max-unavailable", "2")
+        assert Counter(step["what"] for step in told["steps"]) == {"replaced": 3, "removed": 1}
+        assert not set(site.pids().values()) & set(three.values())
+        site.assert_stock_update_does_nothing()
+        assert "3 stay as they are" in site.apply().stdout
 
 
 def test_apply__dry_run_names_processes_and_their_jobs_and_touches_nothing(ours: Site) -> None:

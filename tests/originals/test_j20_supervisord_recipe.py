@@ -19,14 +19,13 @@ from gearfleet import Client
 from gearfleet.config import Settings
 from tests.originals.projects import SECRET_KEY, Project, make_project
 from tests.support.processes import run
+from tests.support.supervisord import Supervisord
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.job_servers import JobServer
-    from tests.support.supervisord import Supervisord
 
 WORKER_FOO = """\
 [program:worker_foo]
@@ -78,21 +77,18 @@ def run(number):
 """
 
 
-@pytest.fixture
-def client(gearmand: JobServer) -> Iterator[Client]:
-    client = Client(Settings(servers=(gearmand.address,), signing_keys=(SECRET_KEY,)))
-    yield client
-    client.close()
+#: Of the functions; nobody else's.
+PREFIX = f"test.{os.getpid()}.j20"
 
 
-@pytest.fixture
-def project(tmp_path: Path, gearmand: JobServer, function: str) -> Project:
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, gearmand: JobServer) -> Project:
     workers = {
-        name: WORKER.format(queue=queue, prefix=function, name=name)
+        name: WORKER.format(queue=queue, prefix=PREFIX, name=name)
         for queue in ("foo", "bar")
         for name in (f"worker_{queue}", f"worker_{queue}2")
     }
-    return make_project(tmp_path / "project", gearmand.address, workers)
+    return make_project(tmp_path_factory.mktemp("j20") / "project", gearmand.address, workers)
 
 
 def filled_in(recipe: str, project: Project) -> str:
@@ -111,51 +107,55 @@ def filled_in(recipe: str, project: Project) -> str:
     return recipe
 
 
-@pytest.fixture
-def fleet(supervisord: Supervisord, project: Project) -> Supervisord:
-    """The README's fleet, RUNNING. "One config file by worker": so the second ones are copies."""
+@pytest.fixture(scope="module")
+def fleet(project: Project, gearmand: JobServer) -> Iterator[Supervisord]:
+    """The README's fleet at work. "One config file by worker": so the second ones are copies."""
+    supervisord = Supervisord()
     for recipe, name in ((WORKER_FOO, "worker_foo"), (WORKER_BAR, "worker_bar")):
         text = filled_in(recipe, project)
         (supervisord.conf_d / f"{name}.conf").write_text(text)
         second = text.replace(f"[program:{name}]", f"[program:{name}2]")
         (supervisord.conf_d / f"{name}2.conf").write_text(second)
     (supervisord.conf_d / "groups.conf").write_text(GROUPS)
-    supervisord.start()
-    supervisord.wait_until_running()
-    return supervisord
+    try:
+        supervisord.start()
+        assert set(supervisord.processes()) == ALL
+        for worker, count in {"foo": 1, "foo2": 1, "bar": 2, "bar2": 2}.items():
+            gearmand.wait_for_workers(f"{PREFIX}.worker_{worker}", count)
+        supervisord.wait_until_running()
+        yield supervisord
+    finally:
+        supervisord.close()
 
 
 def pids(fleet: Supervisord, group: str) -> dict[str, int]:
     return {name: row["pid"] for name, row in fleet.processes(group).items()}
 
 
-def test_recipe__runs_the_fleet_and_its_groups(
-    fleet: Supervisord, gearmand: JobServer, client: Client, function: str
-) -> None:
-    assert set(fleet.processes()) == ALL
-    for worker, count in {"foo": 1, "foo2": 1, "bar": 2, "bar2": 2}.items():
-        gearmand.wait_for_workers(f"{function}.worker_{worker}", count)
-    assert client.submit(f"{function}.worker_bar2", 41) == 42
-
-    for group in ("foo", "bar"):
-        before = pids(fleet, group)
-        done = fleet.ctl("restart", f"{group}:*")
-        assert done.returncode == 0, done.stdout
-        fleet.wait_until_running(group)
-        after = pids(fleet, group)
-        assert before.keys() == after.keys()
-        assert not set(before.values()) & set(after.values())
-    assert client.submit(f"{function}.worker_bar2", 41) == 42
+def test_recipe__runs_the_fleet_and_its_groups(fleet: Supervisord, gearmand: JobServer) -> None:
+    settings = Settings(servers=(gearmand.address,), signing_keys=(SECRET_KEY,))
+    with Client(settings) as client:
+        assert client.submit(f"{PREFIX}.worker_bar2", 41) == 42
+        for group in ("foo", "bar"):
+            before = pids(fleet, group)
+            done = fleet.ctl("restart", f"{group}:*")
+            assert done.returncode == 0, done.stdout
+            fleet.wait_until_running(group)
+            after = pids(fleet, group)
+            assert before.keys() == after.keys()
+            assert not set(before.values()) & set(after.values())
+        assert client.submit(f"{PREFIX}.worker_bar2", 41) == 42
 
 
 def test_recipe__a_changed_number_is_taken_up(
-    fleet: Supervisord, project: Project, gearmand: JobServer, function: str
+    fleet: Supervisord, project: Project, gearmand: JobServer
 ) -> None:
     changed = filled_in(WORKER_FOO, project).replace("= 1", "= 3", 1)
     (fleet.conf_d / "worker_foo.conf").write_text(changed)
     assert "foo: changed" in fleet.ctl("reread").stdout
     assert fleet.ctl("update").returncode == 0
-    gearmand.wait_for_workers(f"{function}.worker_foo", 3)
+    gearmand.wait_for_workers(f"{PREFIX}.worker_foo", 3)
+    fleet.wait_until_running("foo")
 
 
 def test_recipe__a_worker_that_somebody_ended_comes_back(fleet: Supervisord) -> None:
@@ -164,6 +164,7 @@ def test_recipe__a_worker_that_somebody_ended_comes_back(fleet: Supervisord) -> 
     wait_for(
         lambda: pids(fleet, "foo")["worker_foo_00"] not in (0, before), "the worker to come back"
     )
+    fleet.wait_until_running("foo")
 
 
 def test_rendered_programs__leave_a_draining_worker_its_time(project: Project) -> None:

@@ -6,10 +6,15 @@ from xdist.scheduler import LoadScopeScheduling
 
 #: Beginnings of the ids of tests that share a PostgreSQL, distributions, or a whole fleet.
 TOGETHER = (
+    "tests/acceptance/test_apply_waves.py",
     "tests/acceptance/test_cli_apply.py",
     "tests/acceptance/test_cli_doctor.py",
+    "tests/acceptance/test_cli_hosts.py",
+    "tests/acceptance/test_cli_scale.py",
     "tests/acceptance/test_restart_live.py",
+    "tests/acceptance/test_scale_hosts.py",
     "tests/integration/test_django_",
+    "tests/originals/test_j20_",
     "tests/packaging/",
 )
 

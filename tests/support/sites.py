@@ -116,6 +116,10 @@ class Site:
         return self.diary.read_text().splitlines()
 
     def assert_nothing_to_update(self) -> None:
+        """Hold that supervisord runs what the files say, as `supervisorctl reread` finds out."""
+        assert self.daemon.rpc().supervisor.reloadConfig() == [[[], [], []]]
+
+    def assert_stock_update_does_nothing(self) -> None:
         before = self.pids()
         assert self.daemon.ctl("reread").stdout == "No config updates to processes\n"
         assert self.daemon.ctl("update").stdout == ""

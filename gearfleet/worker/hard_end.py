@@ -47,12 +47,19 @@ _STDERR = 2
 class HardEnd:
     """Ends this process when a job, or the way to stop, takes longer than it may."""
 
-    def __init__(self, evidence: Path | None = None, *, is_shared: bool = False) -> None:
+    def __init__(
+        self,
+        evidence: Path | None = None,
+        *,
+        is_shared: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Write to `evidence`; where it cannot be written, or is None, to the log.
 
-        `is_shared` says that several jobs may run at a time.
+        `is_shared` says that several jobs may run at a time; `clock` tells monotonic seconds.
         """
         self._path = evidence
+        self._clock = clock
         self._is_shared = is_shared
         self._wake: Callable[[], object] = lambda: None
         self._file = -1
@@ -72,7 +79,7 @@ class HardEnd:
             if self._set_for < inf and not self._due:
                 self.tidy()
             return
-        now = time.monotonic()
+        now = self._clock()
         due = now + limit
         with self._lock:
             self._due[job] = (due, limit)
@@ -86,11 +93,11 @@ class HardEnd:
         with self._lock:
             del self._due[job]
             if self._is_shared:
-                self._set(time.monotonic())
+                self._set(self._clock())
 
     def last_call(self, seconds: float) -> None:
         """End the process so many seconds from now, whatever it does."""
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             self._last_call_at = now + seconds
             self._set(now)
@@ -98,7 +105,7 @@ class HardEnd:
     def tidy(self) -> None:
         """Take the timer back if no job needs it."""
         with self._lock:
-            self._set(time.monotonic())
+            self._set(self._clock())
 
     def close(self) -> None:
         """Call everything off."""
@@ -117,11 +124,11 @@ class HardEnd:
         """When somebody has to look whether a job is due, or the timer is not needed any more."""
         if self._set_for == inf or self._last_call_at < inf:
             return inf
-        return min([time.monotonic() + _LOOK_EVERY, *(due for due, _ in list(self._due.values()))])
+        return min([self._clock() + _LOOK_EVERY, *(due for due, _ in list(self._due.values()))])
 
     def overdue(self) -> tuple[object, float] | None:
         """Return the job whose time is over, and its limit."""
-        now = time.monotonic()
+        now = self._clock()
         late = (each for each in list(self._due.items()) if each[1][0] <= now)
         job, (_, limit) = next(late, (None, (0.0, 0.0)))
         return (job, limit) if limit else None

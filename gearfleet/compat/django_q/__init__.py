@@ -17,6 +17,7 @@ from gearfleet.compat.django_q.lookups import (
     result_group,
 )
 from gearfleet.compat.django_q.schedules import schedule
+from gearfleet.compat.django_q.status import Stat
 
 #: By the name that it had first.
 get_task = fetch
@@ -26,6 +27,7 @@ __all__ = [
     "AsyncTask",
     "Chain",
     "Iter",
+    "Stat",
     "Task",
     "async_chain",
     "async_iter",

@@ -15,6 +15,7 @@ from gearfleet.fleet.install import Changes, install
 from gearfleet.fleet.lint import lint
 from gearfleet.fleet.model import Fleet, Group, Program
 from gearfleet.fleet.plan import draft, options_of, plan
+from gearfleet.fleet.programs import worker_flags
 from gearfleet.fleet.render import refusal_line, render, render_one
 from gearfleet.fleet.validate import validate
 
@@ -36,4 +37,5 @@ __all__ = [
     "render_one",
     "usable_cpus",
     "validate",
+    "worker_flags",
 ]

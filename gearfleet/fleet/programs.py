@@ -124,15 +124,21 @@ def _executable(context: Context, options: Resolved) -> tuple[str, ...]:
 def _worker_command(
     context: Context, slot: Slot, options: Resolved, processes: int
 ) -> tuple[str, ...]:
-    changed = [name for name in _WORKER_OPTIONS if options.get(name) != DEFAULTS.get(name)]
     return (
         *_executable(context, options),
         "worker",
         *(part for each in slot.modules for part in ("-a", each.app.name, "-n", each.worker)),
         *("-q", slot.queue),
         *(("--processes", str(processes)) if _is_pool(options) else ()),
-        *(part for name in changed for part in (_flag(name), _word(options.get(name)))),
+        *worker_flags(options.values),
     )
+
+
+def worker_flags(options: Mapping[str, Value]) -> tuple[str, ...]:
+    """Return what the command of a worker says of `options` that are not the defaults."""
+    named = [name for name in _WORKER_OPTIONS if name in options]
+    changed = {name: options[name] for name in named if options[name] != DEFAULTS.get(name)}
+    return tuple(part for name in changed for part in (_flag(name), _word(changed[name])))
 
 
 def _is_pool(options: Resolved) -> bool:
@@ -143,10 +149,10 @@ def _flag(option: str) -> str:
     return "--" + option.replace("_", "-")
 
 
-def _word(value: float | str) -> str:
-    if isinstance(value, str):
-        return value
-    return str(int(value)) if value == int(value) else repr(value)
+def _word(value: Value) -> str:
+    if isinstance(value, float) and value == int(value):
+        return str(int(value))
+    return str(value)
 
 
 def _environment(context: Context, name: str, options: Resolved) -> dict[str, str]:

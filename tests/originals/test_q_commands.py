@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ STORE = "sqlite:///{}/schedules.sqlite3"
 def project(tmp_path: Path, gearmand: JobServer, function: str) -> Project:
     project = make_project(tmp_path / "project", gearmand.address, {})
     project.add_settings(
-        "Q_CLUSTER = {'name': 'shop', 'workers': 2}\n"
+        "Q_CLUSTER = {'name': 'shop', 'workers': 2, 'recycle': 500, 'cpu_affinity': 1}\n"
         f"GEARFLEET['SCHEDULE_STORE'] = '{STORE.format(tmp_path)}'\n"
     )
     (project.folder / "myapp" / "tasks.py").write_text(TASKS.format(prefix=function))
@@ -88,6 +89,8 @@ def test_q10__a_pool_and_a_scheduler_that_leave_nobody_behind(
     cluster = start("qcluster")
     cluster.wait_for_output("All 2 workers serve")
     assert {client.submit(f"{function}.pid") for _ in range(3)}
+    if hasattr(os, "sched_setaffinity"):
+        assert cluster.output().count("Runs on CPU ") == 2
     wait_for(lambda: "from the schedule" in diary(project), "the schedule's job")
     everybody = living_in({cluster.pid})
     assert len(everybody) >= 4

@@ -14,6 +14,7 @@ from gearfleet.cli.together import run_together
 from gearfleet.contrib.django.management.again import manage
 from gearfleet.contrib.django.management.verbs import VerbCommand
 from gearfleet.errors import EXIT_RECYCLED
+from gearfleet.fleet import worker_flags
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -53,8 +54,9 @@ def cluster(args: Namespace, _output: Output) -> int:
     queue = ["-q", args.name] if args.name else []
     if args.run_once:
         return _run_once(queue)
-    processes = load_project(args).settings.layers.fleet.get("processes") or "cpu"
-    worker = manage(NAME, "gearfleet", "worker", "--processes", str(processes), *queue)
+    options = load_project(args).settings.layers.fleet
+    pool = ["--processes", str(options.get("processes") or "cpu"), *worker_flags(options)]
+    worker = manage(NAME, "gearfleet", "worker", *pool, *queue)
     return run_together([worker, manage(NAME, "gearfleet", "scheduler")])
 
 

@@ -106,6 +106,7 @@ class Routes:
     def _keep(self, key: tuple[str, int, bool], route: Route) -> None:
         if len(self._known) >= _KEPT:
             self._known.clear()
-        # Objects of callers are not ours to keep.
-        if self._is_fixed and not route.options.listens and not route.options.chain:
+        # Objects of callers are not ours to keep, and those of one job serve no other.
+        options = route.options
+        if self._is_fixed and not (options.listens or options.chain or options.id):
             self._known[key] = route

@@ -33,7 +33,7 @@ TRIES = 5
 def write(records: QuerySet[Record], sealed: Sequence[Sealed]) -> None:
     """Write records, each in the place of one of the same or an earlier attempt of its job."""
     latest = _latest(sealed)
-    if all(each.attempt == 1 for each in latest):
+    if all(each.attempt <= 1 for each in latest):
         # Nearly always none of these jobs has a record. One statement is a transaction by itself.
         together = transaction.atomic(records.db) if len(latest) > 1 else nullcontext()
         with suppress(IntegrityError), together:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gearfleet.errors import EXIT_FAILED, ConfigError, UsageError
+from gearfleet.errors import EXIT_FAILED, ConfigError
 
 if TYPE_CHECKING:
     import argparse
@@ -136,10 +136,10 @@ def configuration_at(path: Path) -> Configuration:
         UsageError: there is no such file.
         ConfigError: it cannot be read.
     """
+    from gearfleet.cli.hosts import require_configuration
     from gearfleet.fleet.checks.reading import read_main
 
-    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a closed folder
-        raise UsageError(f"No supervisord configuration at {path}")
+    require_configuration(path)
     return read_main(path, os.environ)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from argparse import Namespace
@@ -84,12 +83,11 @@ def _not_imported(error: DiscoveryError) -> Finding:
 
 def _with_places(args: Namespace, made: Planned) -> Namespace:
     """Return `args` with the main file and the directory that they leave open, where known."""
-    from gearfleet.cli.hosts import DEFAULT_CONFIG
+    from gearfleet.cli.hosts import DEFAULT_CONFIG, is_configuration
 
     chosen = Namespace(**vars(args))
     if not (chosen.configuration or chosen.url or _url_of_host(args, made.project)):
-        is_there = os.path.isfile(DEFAULT_CONFIG)  # noqa: PTH113 - Path.is_file raises in a closed folder
-        chosen.configuration = Path(DEFAULT_CONFIG) if is_there else None
+        chosen.configuration = Path(DEFAULT_CONFIG) if is_configuration() else None
     if chosen.output is None:
         chosen.output = _where_it_lies(chosen, made)
     return chosen

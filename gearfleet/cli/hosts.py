@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.cli.project import load_project
-from gearfleet.errors import EXIT_FAILED, GearfleetError, UnknownName, UsageError
+from gearfleet.errors import EXIT_FAILED, GearfleetError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -155,25 +155,18 @@ def hosts_named(args: argparse.Namespace) -> Mapping[str, Host]:
     """Return the hosts that ``--host`` means.
 
     Raises:
-        UsageError: none has this name or role, or one has no url.
+        UnknownName: none has this name or role.
+        UsageError: none of them has a url.
     """
     from gearfleet.config.settings import ALL_HOSTS
 
     settings = load_project(args).settings
-    known = {name: host for name, host in settings.hosts.items() if host.url}
-    if args.host == ALL_HOSTS:
-        chosen = known
-    else:
-        chosen = {n: host for n, host in known.items() if args.host in (n, host.role)}
-    if chosen:
-        return chosen
-    if args.host in (*settings.hosts, ALL_HOSTS):
-        raise UsageError(
-            f"--host {args.host}: the settings ({settings.origin}) name no supervisord there; "
-            f'say url = "..." in [hosts.{"NAME" if args.host == ALL_HOSTS else args.host}]'
-        )
-    roles = {host.role for host in known.values() if host.role}
-    raise UnknownName.of("host", args.host, {*known, *roles, ALL_HOSTS})
+    if names := settings.hosts_named(args.host):
+        return {name: settings.hosts[name] for name in names}
+    raise UsageError(
+        f"--host {args.host}: the settings ({settings.origin}) name no supervisord there; "
+        f'say url = "..." in [hosts.{"NAME" if args.host == ALL_HOSTS else args.host}]'
+    )
 
 
 def _at(
@@ -238,8 +231,13 @@ def configuration_of(args: argparse.Namespace) -> Path:
 
 def require_configuration(path: Path, way: str = "-c FILE") -> None:
     """Raise unless there is a file at `path`; `way` is how another one is named."""
-    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a folder that is closed
+    if not is_configuration(path):
         raise UsageError(f"No supervisord configuration at {path}; name it with {way}")
+
+
+def is_configuration(path: Path | str = DEFAULT_CONFIG) -> bool:
+    """Return whether there is a file at `path`."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises in a folder that is closed
 
 
 def _configurations(args: argparse.Namespace) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import EXIT_FAILED, EXIT_UNREACHABLE, DiscoveryError, UsageError
@@ -84,9 +83,9 @@ def _tasks_of(project: Project) -> tuple[tuple[TaskTruth, ...], tuple[str, ...]]
 def _way_to_supervisord(args: argparse.Namespace) -> Callable[[], Supervisor] | None:
     """Return what makes the way to the supervisord that is meant; None where none is known."""
     from gearfleet.cli.hosts import (
-        DEFAULT_CONFIG,
         configuration_of,
         hosts_named,
+        is_configuration,
         place_at,
         place_of,
     )
@@ -98,6 +97,6 @@ def _way_to_supervisord(args: argparse.Namespace) -> Callable[[], Supervisor] | 
         return lambda: place_at(args, name, host, timeout=args.timeout).control
     if args.configuration is not None:
         configuration_of(args)  # so that a wrong name is told at once
-    elif args.url is None and not os.path.isfile(DEFAULT_CONFIG):  # noqa: PTH113 - as there
+    elif args.url is None and not is_configuration():
         return None
     return lambda: place_of(args, timeout=args.timeout).control

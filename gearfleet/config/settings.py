@@ -186,6 +186,8 @@ class Settings:
     def hosts_named(self, name: str) -> tuple[str, ...]:
         """Return the hosts with a supervisord that `name` means: one, those of a role, or ``all``.
 
+        None, where none of them has one.
+
         Raises:
             UnknownName: no host or role is called so; the message lists those that are.
         """
@@ -194,8 +196,8 @@ class Settings:
             return tuple(reachable)
         if name in reachable:
             return (name,)
-        if members := tuple(host for host, item in reachable.items() if item.role == name):
-            return members
+        if name in self.hosts:
+            return tuple(host for host, item in reachable.items() if item.role == name)
         raise UnknownName.of("host", name, [ALL_HOSTS, *reachable, *self._roles()])
 
     def _roles(self) -> list[str]:

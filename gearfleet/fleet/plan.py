@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from gearfleet.errors import ConfigError, UnknownName
 from gearfleet.fleet.grouping import groups_in, groups_of, refuse_unknown_members
@@ -21,45 +21,38 @@ if TYPE_CHECKING:
     from gearfleet.tasks import Registry
 
 
-def plan(
-    registry: Registry,
-    settings: Settings,
-    *,
-    host: str | None = None,
-    executable: Sequence[str] | None = None,
-    django_settings: str | None = None,
-    cpus: int | None = None,
-) -> Fleet:
-    """Return the fleet that `host` needs for the tasks of `registry`, if its options can be meant.
+class Where(TypedDict, total=False):
+    """The host that a fleet is for; all of it may be left out.
+
+    Attributes:
+        host: whose own settings to use, if there are any.
+        executable: what starts gearfleet, unless the settings say.
+        django_settings: the settings module that the workers need.
+        cpus: that workers may use on `host`; default: what the settings say.
+    """
+
+    host: str | None
+    executable: Sequence[str] | None
+    django_settings: str | None
+    cpus: int | None
+
+
+def plan(registry: Registry, settings: Settings, **where: Unpack[Where]) -> Fleet:
+    """Return the fleet that a host needs for the tasks of `registry`, if its options can be meant.
 
     It is that of `draft`, with the same arguments.
 
     Raises:
         ConfigError: as `draft`, or options contradict each other.
     """
-    fleet = draft(
-        registry,
-        settings,
-        host=host,
-        executable=executable,
-        django_settings=django_settings,
-        cpus=cpus,
-    )
+    fleet = draft(registry, settings, **where)
     if found := lint(fleet):
         raise ConfigError("\n".join(each.sentence for each in found))
     return fleet
 
 
-def draft(
-    registry: Registry,
-    settings: Settings,
-    *,
-    host: str | None = None,
-    executable: Sequence[str] | None = None,
-    django_settings: str | None = None,
-    cpus: int | None = None,
-) -> Fleet:
-    """Return the fleet that `host` needs for the tasks of `registry`, whatever `lint` says of it.
+def draft(registry: Registry, settings: Settings, **where: Unpack[Where]) -> Fleet:
+    """Return the fleet that a host needs for the tasks of `registry`, whatever `lint` says of it.
 
     There is one program for each worker module and queue (or, by its layout,
     for each queue), one for each command of the settings, and one group for
@@ -73,15 +66,13 @@ def draft(
     Args:
         registry: the discovered tasks.
         settings: the project's.
-        host: whose own settings to use, if there are any.
-        executable: what starts gearfleet, unless the settings say.
-        django_settings: the settings module that the workers need.
-        cpus: that workers may use on `host`; default: what the settings say.
+        **where: the host that it is for, see `Where`.
 
     Raises:
         ConfigError: there are no tasks, two programs have one name, a table of
             the settings is for nothing, or nobody knows how many CPUs there are.
     """
+    host = where.get("host")
     slots = slots_of(registry, settings, host)
     if not slots:
         apps = ", ".join(settings.apps) or "the installed apps"
@@ -93,9 +84,9 @@ def draft(
     context = Context(
         settings=settings,
         host=host,
-        executable=tuple(executable or ("gearfleet",)),
-        django_settings=django_settings,
-        cpus=cpus or settings.cpus_of(host),
+        executable=tuple(where.get("executable") or ("gearfleet",)),
+        django_settings=where.get("django_settings"),
+        cpus=where.get("cpus") or settings.cpus_of(host),
     )
     return _fleet(context, slots)
 

@@ -76,11 +76,7 @@ def restart(
             results.append(_not_begun(group, tuple(process.namespec for process in members)))
             continue
         before = Evidence(registered=registrations(), seen=boards())
-        current = tuple(
-            process.namespec
-            for process in members
-            if release and runs(process, before, release, host=host)
-        )
+        current = _current(members, before, release, host) if release else ()
         if current:
             report(AlreadyCurrent(group=group, names=current, release=release))
         rollout = Rollout(
@@ -98,6 +94,13 @@ def restart(
         drive(rollout, control, report=report, ask=registrations, look=boards, clock=clock)
         results.append(rollout.result())
     return tuple(results)
+
+
+def _current(
+    members: Sequence[Process], before: Evidence, release: str, host: str
+) -> tuple[str, ...]:
+    """Return those that run the release already."""
+    return tuple(each.namespec for each in members if runs(each, before, release, host=host))
 
 
 def _not_begun(group: str, names: tuple[str, ...]) -> RolloutResult:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.crews import EXTENSION
+from tests.support.crews import EXTENSION, require_debian
 from tests.support.processes import GEARFLEET, clean_environment, run
 from tests.support.sites import Load, Site
 from tests.support.supervisord import Supervisord
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Farm:
-    """Two supervisords on one machine that stand for two hosts of a project."""
+    """Two supervisords on one machine that stand for two hosts of a project: 4.3, and 4.2.5."""
 
     def __init__(self, site: Site, other: Supervisord) -> None:
         self.site, self.daemons = site, {"web1": site.daemon, "web2": other}
@@ -54,7 +54,7 @@ class Farm:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, gearmand: JobServer) -> Iterator[Farm]:
-    other = Supervisord(sections=EXTENSION)
+    other = Supervisord(python=require_debian(), sections=EXTENSION)
     folder = tmp_path_factory.mktemp("farm")
     try:
         with Site(folder, gearmand.address, python=sys.executable) as site:
@@ -85,12 +85,18 @@ def test_scale__of_a_role_goes_from_host_to_host_under_load(farm: Farm) -> None:
         assert daemon.ctl("reread").stdout == "No config updates to processes\n"
 
 
-def test_scale__dry_run_changes_no_host(farm: Farm) -> None:
+def test_scale__what_is_tried_or_refused_changes_no_host(farm: Farm) -> None:
     files = {path: path.read_text() for d in farm.daemons.values() for path in d.conf_d.iterdir()}
     done = farm.gearfleet("scale", "bar=1", "--host", "all", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("bar:worker_bar_01: will drain and go") == 2
     assert "1 to remove, 1 stay as they are" in done.stdout.splitlines()[-2]
+    done = farm.gearfleet("scale", "baz=3", "--host", "web1")
+    assert done.returncode == 1
+    assert "Unknown group 'baz' (known: bar). Did you mean 'bar'?" in done.stderr
+    done = farm.gearfleet("scale", "bar=3", "--save", "--url", farm.daemons["web1"].url)
+    assert done.returncode == 2
+    assert "name it with --host" in done.stderr
     assert {path: path.read_text() for path in files} == files
 
 
@@ -119,12 +125,3 @@ def test_scale__is_saved_where_it_is_meant(farm: Farm, host: str, table: list[st
         assert len(farm.pids(name)) == 1
         done = farm.gearfleet("diff", "-o", str(daemon.conf_d), "--host", name)
         assert done.returncode == 0, done.stdout
-
-
-def test_scale__of_what_no_host_has_is_refused(farm: Farm) -> None:
-    done = farm.gearfleet("scale", "baz=3", "--host", "web1")
-    assert done.returncode == 1
-    assert "Unknown group 'baz' (known: bar). Did you mean 'bar'?" in done.stderr
-    done = farm.gearfleet("scale", "bar=3", "--save", "--url", farm.daemons["web1"].url)
-    assert done.returncode == 2
-    assert "name it with --host" in done.stderr

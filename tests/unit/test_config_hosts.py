@@ -28,10 +28,11 @@ FARM = {
         ("web1", ("web1",)),
         ("web", ("web1", "web2")),
         ("all", ("web1", "web2", "db1")),
+        ("db2", ()),  # without a supervisord
     ],
 )
 def test_hosts_named(name: str, hosts: tuple[str, ...]) -> None:
-    assert settings(hosts=FARM).hosts_named(name) == hosts
+    assert settings(hosts={**FARM, "db2": {}}).hosts_named(name) == hosts
 
 
 def test_hosts_named__nobody() -> None:

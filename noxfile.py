@@ -33,6 +33,7 @@ TESTS = (
     "tests/integration/test_contrib_django.py",
     "tests/integration/test_django_tasks.py",
     "tests/acceptance/test_django_tasks.py",
+    "tests/acceptance/test_admin.py",
 )
 
 

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     import pytest
     from xdist.workermanage import WorkerController
 
-#: Beginnings of the ids of tests that share a PostgreSQL, distributions, or a whole fleet.
+#: Beginnings of the ids of tests that share a PostgreSQL, a site, distributions, or a fleet.
 TOGETHER = (
+    "tests/acceptance/test_admin.py",
     "tests/acceptance/test_apply_waves.py",
     "tests/acceptance/test_cli_apply.py",
     "tests/acceptance/test_cli_doctor.py",
@@ -26,6 +27,7 @@ TOGETHER = (
 #: Beginnings of the ids of tests that take ten seconds and more: one that begins last holds up the
 #: end of all.
 LONG = (
+    "tests/acceptance/test_admin",
     "tests/acceptance/test_demo.py",
     "tests/acceptance/test_django_results.py",
     "tests/acceptance/test_examples.py",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from gearfleet.contrib.django.schedules.models import Occurrence, Schedule
 from gearfleet.results import Sealed
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from gearfleet.results import TaskRecord
 
-__all__ = ["Failure", "Occurrence", "Part", "Record", "Schedule", "Success"]
+__all__ = ["Failure", "Fleet", "Occurrence", "Part", "Record", "Schedule", "Success"]
 
 #: Characters of what is looked up by; MySQL indexes no more.
 MAX_LENGTH = 255
@@ -115,7 +116,9 @@ class Success(Record):
 
     class Meta:
         proxy = True
-        verbose_name_plural = "successes"
+        verbose_name = _("successful job")
+        verbose_name_plural = _("successful jobs")
+        permissions = [("run_again_success", "Can run successful jobs again")]
 
 
 class Failure(Record):
@@ -125,6 +128,19 @@ class Failure(Record):
 
     class Meta:
         proxy = True
+        verbose_name = _("failed job")
+        verbose_name_plural = _("failed jobs")
+        permissions = [("run_again_failure", "Can run failed jobs again")]
+
+
+class Fleet(Record):
+    """Nothing that is kept: the admin's page of what runs, and the permission to see it."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = _("fleet")
+        verbose_name_plural = _("fleet: queues and workers")
 
 
 class Part(models.Model):

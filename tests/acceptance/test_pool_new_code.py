@@ -112,6 +112,7 @@ def test_broken_code__leaves_the_old_workers(project: PoolProject) -> None:
     assert project.registered == workers
     kill(min(workers), signal.SIGKILL)
     wait_for(lambda: project.registered - workers, "a worker of the old code")
+    wait_until_settled(pool, 2, 2)
     project.rewrite(*reversed(BROKEN))
     pool.signal(signal.SIGHUP)
     wait_until_settled(pool, 2, 3)

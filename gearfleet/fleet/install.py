@@ -1,33 +1,26 @@
-"""Files go to their directory all together or not at all.
+"""What files of a fleet mean to a directory, and how they go there: `install`, `installation`.
 
-They are staged in a hidden folder inside the target, because a rename is
-atomic only within one file system, and Supervisor's ``*.conf`` does not look
-there. What they replace is copied beside them first. Only then does the first
-rename happen; should a later one fail, the copies go back. One command at a
-time writes to a directory.
+One command at a time writes to a directory. How files are exchanged all together
+or not at all is told in `exchange`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import ConfigError, GearfleetError
 from gearfleet.fleet import manifest
-from gearfleet.fleet.manifest import MODE, Manifest, groups_in
+from gearfleet.fleet.exchange import exchange, put_back, sweep
+from gearfleet.fleet.manifest import Manifest, groups_in
 from gearfleet.fleet.render import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-#: How the folder's name begins in which files are staged.
-HIDDEN = ".gearfleet-"
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +82,7 @@ class Installation:
             here = Manifest.of(self._texts, self.groups)
             manifest.save(self._path, self._before.or_(here).or_(after))
             if self.changes:
-                _apply(self.files, self.target, self.changes)
+                exchange(self.files, self.target, self.changes)
             manifest.save(self._path, after)
 
     def roll_back(self) -> None:
@@ -98,13 +91,8 @@ class Installation:
         Raises:
             GearfleetError: the system refuses, or another command is at it.
         """
-        back = {name: self._texts[name] for name in (*self.changes.changed, *self.changes.removed)}
         with _alone(self.target), _explained(self.target):
-            for name, text in back.items():
-                _replace(self.target / name, text)
-            for name in self.changes.added:
-                (self.target / name).unlink(missing_ok=True)
-            _sync(self.target)
+            put_back(self._texts, self.target, self.changes)
             manifest.save(self._path, self._before)
 
     def settle(self) -> None:
@@ -150,7 +138,7 @@ def installation(
     with _explained(target):
         target.mkdir(exist_ok=True)
     with _alone(target):
-        _sweep(target)
+        sweep(target)
         ready = examine(files, target)
         if ready.changes.edited and not force:
             raise ConfigError(_about_edited(ready))
@@ -258,15 +246,6 @@ def _alone(target: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _sweep(target: Path) -> None:
-    """Remove what a command left behind that was killed."""
-    for left in target.glob(f"{HIDDEN}*"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
 @contextmanager
 def _explained(target: Path) -> Iterator[None]:
     try:
@@ -283,73 +262,3 @@ def _place(error: OSError, target: Path) -> str:
     """Return what could not be written, in words of the user's: our hidden files are not."""
     place = str(error.filename2 or error.filename or target)
     return str(target) if "/.gearfleet" in place else place
-
-
-# Writing
-
-
-def _apply(files: Mapping[str, str], target: Path, changes: Changes) -> None:
-    with TemporaryDirectory(prefix=HIDDEN, dir=target) as folder:
-        staged, before = Path(folder) / "staged", Path(folder) / "before"
-        staged.mkdir()
-        before.mkdir()
-        for name in (*changes.added, *changes.changed):
-            _write(staged / name, files[name].encode())
-        for name in (*changes.changed, *changes.removed):
-            shutil.copy2(target / name, before / name)
-        try:
-            _rename(staged, target, changes)
-        except BaseException:
-            _restore(before, target, changes)
-            raise
-
-
-def _replace(path: Path, text: bytes) -> None:
-    draft = path.with_name(f"{HIDDEN}{path.name}.old")
-    _write(draft, text)
-    draft.replace(path)
-
-
-def _write(path: Path, text: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(text)
-        os.fchmod(file.fileno(), MODE)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _rename(staged: Path, target: Path, changes: Changes) -> None:
-    for name in (*changes.added, *changes.changed):
-        (staged / name).replace(target / name)
-    for name in changes.removed:
-        (target / name).unlink()
-    _sync(target)
-
-
-def _restore(before: Path, target: Path, changes: Changes) -> None:
-    try:
-        for name in changes.added:
-            (target / name).unlink(missing_ok=True)
-        for name in (*changes.changed, *changes.removed):
-            # What could not be replaced cannot be put back either, and need not be.
-            if not _is_same(before / name, target / name):
-                (before / name).replace(target / name)
-        _sync(target)
-    except OSError as error:
-        raise GearfleetError(
-            f"Only some files of {target} were replaced, and putting the others back failed too: "
-            f"{error}. Render again before supervisord reads them"
-        ) from error
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return other.exists() and one.read_bytes() == other.read_bytes()
-
-
-def _sync(folder: Path) -> None:
-    """Make the renames in `folder` survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

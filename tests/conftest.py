@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.job_servers import JobServer
+from tests.support.job_servers import JobServer, has_gearmand
 from tests.support.processes import ROOT
 from tests.support.supervisord import Supervisord
 
@@ -97,6 +97,13 @@ def embedded() -> Iterator[JobServer]:
 def job_server(request: pytest.FixtureRequest) -> JobServer:
     """Each of the two job servers in turn: what holds for one must hold for the other."""
     server: JobServer = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def any_job_server(request: pytest.FixtureRequest) -> JobServer:
+    """gearmand, or the embedded job server where there is none: for stories of something else."""
+    server: JobServer = request.getfixturevalue("gearmand" if has_gearmand() else "embedded")
     return server
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 import signal
+from io import StringIO
 from pathlib import Path
 
 import psutil
 
+from gearfleet.cli.demo.stage import Stage
+from gearfleet.cli.output import Output
+from gearfleet.gearman import GearmanAdminClient
 from tests.support.processes import GEARFLEET, Process, run
 from tests.support.waiting import wait_for
 
@@ -27,8 +31,9 @@ def folder_in(text: str) -> str:
     return found[0]
 
 
-def test_demo__restarts_a_fleet_under_load_without_losing_a_job() -> None:
-    done = run([*GEARFLEET, "demo", "--jobs", "100", "--json"], timeout=SLOW)
+def test_demo__restarts_a_fleet_under_load_without_losing_a_job_and_keeps_it_when_asked() -> None:
+    """It says how to end what it leaves running, and that is done here to the letter."""
+    done = run([*GEARFLEET, "demo", "--keep", "--jobs", "100", "--json"], timeout=SLOW)
     assert done.returncode == 0, done.stderr
     score = json.loads(done.stdout)
     assert score["submitted"] >= 100
@@ -37,8 +42,13 @@ def test_demo__restarts_a_fleet_under_load_without_losing_a_job() -> None:
     assert score["pids_before"].keys() == score["pids_after"].keys()
     assert not set(score["pids_before"].values()) & set(score["pids_after"].values())
     assert score["fewest_running"] == len(score["pids_before"]) - 1
-    assert not Path(folder_in(done.stderr)).exists()
-    assert not processes_of(folder_in(done.stderr))
+    folder = folder_in(done.stderr)
+    assert processes_of(folder)
+    advice = done.stderr.partition("When you are done:")[2]
+    farewell = "\n".join(line.strip() for line in advice.splitlines())
+    assert run(["sh", "-ec", farewell], timeout=SLOW).returncode == 0
+    wait_for(lambda: not processes_of(folder), "the advice to end everything")
+    assert not Path(folder).exists()
 
 
 def test_demo__cleans_up_after_ctrl_c(tmp_path: Path) -> None:
@@ -55,13 +65,14 @@ def test_demo__cleans_up_after_ctrl_c(tmp_path: Path) -> None:
     wait_for(lambda: not processes_of(folder), "no process of the demo to be left")
 
 
-def test_demo__keep_leaves_everything_running_and_says_what_to_try(tmp_path: Path) -> None:
-    done = run([*GEARFLEET, "demo", "--keep", "--jobs", "20"], timeout=SLOW)
-    assert done.returncode == 0, done.stderr
-    folder = folder_in(done.stderr)
-    assert processes_of(folder)
-    advice = done.stderr.partition("When you are done:")[2]
-    farewell = "\n".join(line.strip() for line in advice.splitlines())
-    assert run(["sh", "-ec", farewell], timeout=SLOW).returncode == 0
-    wait_for(lambda: not processes_of(folder), "the advice to end everything")
+def test_stage__leaves_nothing_when_the_demo_is_over() -> None:
+    output = Output(stderr=StringIO())
+    with Stage(output, servers=None, keep=False) as stage:
+        stage.start_job_server()
+        folder = str(stage.folder)
+        (pid,) = stage._pids.values()
+        with GearmanAdminClient([stage.servers]) as admin:
+            assert admin.version()
+    assert not psutil.pid_exists(pid)
+    assert not processes_of(folder)
     assert not Path(folder).exists()

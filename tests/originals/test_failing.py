@@ -86,8 +86,8 @@ def always_fails():
 
 
 @pytest.fixture
-def q(job_server: JobServer, tmp_path: Path) -> Iterator[QProject]:
-    with q_project(tmp_path, job_server.address, starts=False) as project:
+def q(any_job_server: JobServer, tmp_path: Path) -> Iterator[QProject]:
+    with q_project(tmp_path, any_job_server.address, starts=False) as project:
         source = tmp_path / project.package / "gearman_workers" / "worker_foo.py"
         source.write_text(source.read_text() + Q_TASKS)
         project.start_ready()
@@ -110,11 +110,11 @@ def pending(server: JobServer, function: str) -> int:
 
 @pytest.mark.parametrize(("succeeds_at", "tries"), [(0, 3), (2, 2)])
 def test_z15__tries_and_seconds_between_them_by_the_settings(
-    job_server: JobServer, function: str, tmp_path: Path, succeeds_at: int, tries: int
+    any_job_server: JobServer, function: str, tmp_path: Path, succeeds_at: int, tries: int
 ) -> None:
     """The first try, RETRY_COUNT more, RETRY_AFTER seconds apart; none after a success."""
     project = make_project(
-        tmp_path, job_server.address, {"worker_foo": ZTASKS.format(name=function)}
+        tmp_path, any_job_server.address, {"worker_foo": ZTASKS.format(name=function)}
     )
     project.add_settings("ZTASKD_RETRY_COUNT = 2\nZTASKD_RETRY_AFTER = 1\n")
     worker = Process(
@@ -136,7 +136,7 @@ def test_z15__tries_and_seconds_between_them_by_the_settings(
         arguments = ["--arg", str(tmp_path), "--arg", str(succeeds_at)]
         job = manage("submit", function, *arguments, "--background").strip()
         wait_for(lambda: len(times()) == tries, f"{tries} tries")
-        wait_for(lambda: pending(job_server, function) == 0, "the end of the last try")
+        wait_for(lambda: pending(any_job_server, function) == 0, "the end of the last try")
         assert (job in manage("failed")) is (succeeds_at == 0)
     finally:
         worker.kill()
@@ -146,7 +146,7 @@ def test_z15__tries_and_seconds_between_them_by_the_settings(
 
 
 def test_q17__sites_with_prefixes_share_a_job_server(
-    job_server: JobServer, function: str, tmp_path: Path
+    any_job_server: JobServer, function: str, tmp_path: Path
 ) -> None:
     """The same task of several sites: no site takes the jobs of another."""
     sites: dict[str, WorkerProject] = {}
@@ -156,14 +156,14 @@ def test_q17__sites_with_prefixes_share_a_job_server(
             prefix = f"{function}.{name}."
             (tmp_path / name).mkdir()
             sites[name] = WorkerProject(
-                tmp_path / name, job_server.address, more=SITE, toml=f"prefix = '{prefix}'\n"
+                tmp_path / name, any_job_server.address, more=SITE, toml=f"prefix = '{prefix}'\n"
             )
             clients[name] = Client(replace(sites[name].settings, prefix=prefix))
         sites["one"].start_ready()
         waiting = clients["two"].delay("shared.whose")
         assert [clients["one"].submit("shared.whose") for _ in range(5)] == ["one"] * 5
         assert waiting.function == f"{function}.two.shared.whose"
-        assert pending(job_server, waiting.function) == 1
+        assert pending(any_job_server, waiting.function) == 1
         sites["two"].start_ready()
         assert [clients["two"].submit("shared.whose") for _ in range(5)] == ["two"] * 5
         with using(clients["two"].settings), bind(clients["two"]):
@@ -219,12 +219,12 @@ def test_qx11__attempts_are_counted_and_the_last_one_stands(q: QProject) -> None
 
 
 def test_qx11__no_more_attempts_than_allowed_and_nothing_is_left(
-    q: QProject, job_server: JobServer
+    q: QProject, any_job_server: JobServer
 ) -> None:
     """The last failure is acknowledged: no job server gives the job out again."""
     job = async_task(q.path("always_fails"))
     assert (ended(job).state, ended(job).attempt) == ("failure", 3)
-    wait_for(lambda: pending(job_server, q.function("always_fails")) == 0, "the end of the job")
+    wait_for(lambda: pending(any_job_server, q.function("always_fails")) == 0, "the end of the job")
     assert q.diary.count("tried") == 3
     found: Any = get_task(job)
     assert found.success is False

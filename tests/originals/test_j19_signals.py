@@ -55,16 +55,16 @@ STOPS = [signal.SIGTERM, signal.SIGINT]
 
 
 @pytest.fixture
-def project(tmp_path: Path, job_server: JobServer, function: str) -> Project:
+def project(tmp_path: Path, any_job_server: JobServer, function: str) -> Project:
     code = WORKER.format(prefix=function)
-    return make_project(tmp_path / "project", job_server.address, {"worker_foo": code})
+    return make_project(tmp_path / "project", any_job_server.address, {"worker_foo": code})
 
 
 @pytest.fixture
-def start(project: Project, job_server: JobServer, function: str) -> Iterator[Start]:
+def start(project: Project, any_job_server: JobServer, function: str) -> Iterator[Start]:
     """Start a worker when a job already waits for it, and return when the job has begun."""
     started: list[Process] = []
-    settings = Settings(servers=(job_server.address,), signing_keys=(SECRET_KEY,))
+    settings = Settings(servers=(any_job_server.address,), signing_keys=(SECRET_KEY,))
     with Client(settings) as client:
         client.delay(f"{function}.hold")
 

@@ -39,9 +39,9 @@ def half(number):
 
 
 @pytest.fixture
-def project(tmp_path: Path, job_server: JobServer) -> Iterator[WorkerProject]:
+def project(tmp_path: Path, any_job_server: JobServer) -> Iterator[WorkerProject]:
     project = WorkerProject(
-        tmp_path, job_server.address, more=TASKS, toml=f"signing_keys = [{SECRET_KEY!r}]"
+        tmp_path, any_job_server.address, more=TASKS, toml=f"signing_keys = [{SECRET_KEY!r}]"
     )
     project.start_ready()
     yield project
@@ -49,20 +49,20 @@ def project(tmp_path: Path, job_server: JobServer) -> Iterator[WorkerProject]:
 
 
 @pytest.fixture
-def client(job_server: JobServer) -> Iterator[Client]:
+def client(any_job_server: JobServer) -> Iterator[Client]:
     with Client(
-        Settings(servers=(job_server.address,), signing_keys=(SECRET_KEY,), client_timeout=30)
+        Settings(servers=(any_job_server.address,), signing_keys=(SECRET_KEY,), client_timeout=30)
     ) as client:
         yield client
 
 
 def test_j14__a_typed_envelope_that_other_languages_can_write(
-    tmp_path: Path, job_server: JobServer
+    tmp_path: Path, any_job_server: JobServer
 ) -> None:
-    project = WorkerProject(tmp_path, job_server.address)
+    project = WorkerProject(tmp_path, any_job_server.address)
     try:
         project.start_ready()
-        with GearmanClient([job_server.address]) as raw:
+        with GearmanClient([any_job_server.address]) as raw:
             payload = b'{"args": ["\xc3\xa9", {"$t": "decimal", "v": "1.10"}]}'
             done = raw.submit_job(project.function("echo"), payload)
         assert json.loads(done.result) == ["é", {"$t": "decimal", "v": "1.10"}]
@@ -72,15 +72,15 @@ def test_j14__a_typed_envelope_that_other_languages_can_write(
 
 
 def test_j14__pickle_is_opt_in_and_signed(
-    project: WorkerProject, client: Client, job_server: JobServer
+    project: WorkerProject, client: Client, any_job_server: JobServer
 ) -> None:
     half = project.function("half")
     assert client.run(half, [Fraction(1, 3)], {}, PICKLED) == "1/6"
     with pytest.raises(PayloadEncodeError, match="Fraction"):
         client.submit(half, Fraction(1, 3))
     with pytest.raises(ConfigError, match="signing_keys"):
-        Client(Settings(servers=(job_server.address,))).run(half, [1], {}, PICKLED)
-    with GearmanClient([job_server.address]) as raw:
+        Client(Settings(servers=(any_job_server.address,))).run(half, [1], {}, PICKLED)
+    with GearmanClient([any_job_server.address]) as raw:
         refused = raw.submit_job(half, pickle.dumps({"args": [1], "kwargs": {}}))
     assert refused.state == "FAILED"
 
@@ -90,22 +90,22 @@ def test_z06__any_picklable_argument(project: WorkerProject, client: Client) -> 
 
 
 def test_q15__jobs_are_signed_with_djangos_secret_key(
-    tmp_path: Path, job_server: JobServer, function: str
+    tmp_path: Path, any_job_server: JobServer, function: str
 ) -> None:
     code = (
         "from gearfleet import task\n\n"
         f"@task(queue='foo', name='{function}.echo')\n"
         "def echo(value):\n    return value\n"
     )
-    project = make_project(tmp_path, job_server.address, {"worker_foo": code})
+    project = make_project(tmp_path, any_job_server.address, {"worker_foo": code})
     name = f"{function}.echo"
     words = project.manage("gearfleet", "worker", "-a", "myapp", "-n", "worker_foo")
     worker = Process(words, log=tmp_path / "worker.log", cwd=tmp_path, env=project.environment)
     try:
-        job_server.wait_for_workers(name, 1)
+        any_job_server.wait_for_workers(name, 1)
         assert submitted(project, name, "7") == "7"
         settings = Settings(
-            servers=(job_server.address,), client_timeout=30, run_dir=tmp_path / "run"
+            servers=(any_job_server.address,), client_timeout=30, run_dir=tmp_path / "run"
         )
         with Client(settings) as stranger:
             with pytest.raises(JobFailed, match="BadSignature"):
@@ -121,8 +121,8 @@ def test_q15__jobs_are_signed_with_djangos_secret_key(
         worker = Process(
             words, log=tmp_path / "worker.2.log", cwd=tmp_path, env=project.environment
         )
-        job_server.wait_for_workers(name, 1)
-        with Client(Settings(servers=(job_server.address,), signing_keys=(SECRET_KEY,))) as old:
+        any_job_server.wait_for_workers(name, 1)
+        with Client(Settings(servers=(any_job_server.address,), signing_keys=(SECRET_KEY,))) as old:
             assert old.submit(name, 8) == 8
         assert submitted(project, name, "9") == "9"
     finally:
@@ -140,12 +140,12 @@ def submitted(project: Project, name: str, argument: str) -> str:
 
 
 def test_q16__payloads_are_compressed_if_wanted(
-    job_server: JobServer, project: WorkerProject
+    any_job_server: JobServer, project: WorkerProject
 ) -> None:
     text = "the same again and again " * 1000
     sizes = []
     for compress_above in (0, 1000):
-        with Tap(job_server) as tap:
+        with Tap(any_job_server) as tap:
             settings = Settings(
                 servers=(tap.address,),
                 signing_keys=(SECRET_KEY,),

@@ -295,8 +295,9 @@ assert "RETRIES" in wrong["gearfleet.W101"].hint
 assert all(each.hint for each in wrong.values())
 with override_settings(GEARFLEET={"RESULTS": "none"}):
     assert "RESULTS" in found()["gearfleet.W102"].hint
-with override_settings(GEARFLEET={"RESULTS": 7}):
-    assert "results" in found()["gearfleet.E104"].msg
+for wrong in (7, "django:nowhere"):
+    with override_settings(GEARFLEET={"RESULTS": wrong}):
+        assert "results" in found()["gearfleet.E104"].msg
 from myapp import letters
 assert "myapp.letters.post" in found()["gearfleet.W103"].msg
 from django.apps import apps

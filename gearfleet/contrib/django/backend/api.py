@@ -25,12 +25,15 @@ else:
             f"Django {django.get_version()} has no tasks framework of its own; install the "
             f"package for it: pip install 'gearfleet[tasks]' ({error})"
         ) from error
+    from django_tasks import exceptions
     from django_tasks.backends.base import BaseTaskBackend
     from django_tasks.base import Task, TaskError
-    from django_tasks.exceptions import InvalidTaskError as InvalidTask
     from django_tasks.exceptions import TaskResultDoesNotExist
     from django_tasks.signals import task_enqueued, task_finished, task_started
     from django_tasks.utils import normalize_json
+
+    # Later versions call it as Django does.
+    InvalidTask = getattr(exceptions, "InvalidTask", None) or exceptions.InvalidTaskError
 
 __all__ = [
     "BaseTaskBackend",

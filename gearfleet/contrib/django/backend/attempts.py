@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 _AGAIN = (JobInterrupted, CancelledError)
 
 
+#: Characters of each traceback that go with a job to its next attempts, which may be many.
+MAX_CARRIED = 2_000
+
+
 def runner(task: Task[..., Any], declared: TaskOptions) -> Callable[..., Any]:
     """Return the function that a worker calls for a job of `task`.
 
@@ -151,7 +155,7 @@ class Attempt(NamedTuple):
         self.result.errors.append(told)
         is_last = self._is_last(error)
         if not is_last and self.meta is not None and self.meta.about is not None:
-            items(self.meta.about, "errors").append([path, failure.traceback])
+            items(self.meta.about, "errors").append([path, _short(failure.traceback)])
         self._end(TaskResultStatus.FAILED if is_last else TaskResultStatus.READY)
         return is_last
 
@@ -162,7 +166,10 @@ class Attempt(NamedTuple):
         policy = RetryPolicy.of(
             self.declared, retries=settings.retries, retry_after=settings.retry_after
         )
-        return policy.delay_after(self.meta.attempt, error) is None
+        try:
+            return policy.delay_after(self.meta.attempt, error) is None
+        except Exception:
+            return True  # a backoff that raises, of which the worker tells
 
     def _end(self, status: TaskResultStatus) -> None:
         object.__setattr__(self.result, "status", status)
@@ -175,6 +182,11 @@ def path_of(failure: Failure) -> str:
     if not failure.type:
         return "builtins.Exception"
     return failure.type if "." in failure.type else f"builtins.{failure.type}"
+
+
+def _short(trace: str) -> str:
+    """Return a traceback as it goes from attempt to attempt: its end, in text that can be sent."""
+    return trace[-MAX_CARRIED:].encode("utf-8", "backslashreplace").decode()
 
 
 def _without_first(chosen: Any, func: Callable[..., Any]) -> None:

@@ -33,7 +33,7 @@ def messages(backend: GearmanBackend) -> list[CheckMessage]:
             )
         ]
     try:
-        settings = config.current()
+        settings, is_kept = config.current(), backend.supports_get_result
     except GearfleetError as error:
         return [
             Error(
@@ -45,7 +45,7 @@ def messages(backend: GearmanBackend) -> list[CheckMessage]:
     return [
         *_of_options(backend),
         *_of_queues(backend),
-        *_of_results(backend, settings),
+        *([] if is_kept else [_of_results(backend, settings)]),
         *_of_tasks(backend),
     ]
 
@@ -89,14 +89,13 @@ def _of_queues(backend: GearmanBackend) -> Iterator[CheckMessage]:
             )
 
 
-def _of_results(backend: GearmanBackend, settings: Settings) -> Iterator[CheckMessage]:
-    if not backend.supports_get_result:
-        yield Warning(
-            f"TASKS['{backend.alias}'] keeps no results, so get_result() and refresh() raise "
-            "NotImplementedError.",
-            hint=f"{why_no_results(settings)}.",
-            id="gearfleet.W102",
-        )
+def _of_results(backend: GearmanBackend, settings: Settings) -> CheckMessage:
+    return Warning(
+        f"TASKS['{backend.alias}'] keeps no results, so get_result() and refresh() raise "
+        "NotImplementedError.",
+        hint=f"{why_no_results(settings)}.",
+        id="gearfleet.W102",
+    )
 
 
 def _of_tasks(backend: GearmanBackend) -> Iterator[CheckMessage]:

@@ -62,5 +62,5 @@ def serve(args: argparse.Namespace, output: Output) -> int:
         settle(release_of(project.settings))
         scheduler = Scheduler(project.settings, registry, poll=float(args.poll))
         code = scheduler.run(startsecs=float(args.startsecs), is_once=args.once)
-    end_within(1.0)
+    end_within(5.0)
     return code

@@ -95,7 +95,7 @@ def test_q10__a_pool_and_a_scheduler_that_leave_nobody_behind(
     everybody = living_in({cluster.pid})
     assert len(everybody) >= 4
     cluster.signal(signal.SIGTERM)
-    assert cluster.wait() == 0
+    assert cluster.wait() == 0, cluster.output()
     wait_for(lambda: not living_in({cluster.pid}), "nobody to be left")
 
 

@@ -9,12 +9,16 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from gearfleet.cli import info
 from gearfleet.cli.project import load_project
+from gearfleet.cli.seen import places_of
 from gearfleet.cli.together import run_together
 from gearfleet.contrib.django.management.again import manage
 from gearfleet.contrib.django.management.verbs import VerbCommand
 from gearfleet.errors import EXIT_RECYCLED
 from gearfleet.fleet import worker_flags
+from gearfleet.monitor.sample import take
+from gearfleet.monitor.view import view_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 NAME = "qcluster"
 
 #: A worker that nobody waits for is renewed after so many seconds without a job: it ends.
-_IDLE = ("--max-idle", "1", "--startsecs", "0")
+_IDLE = ("--max-idle", "2", "--startsecs", "0")
 
 
 class Command(VerbCommand):
@@ -46,6 +50,7 @@ class Command(VerbCommand):
             metavar="NAME",
             help="serve only the tasks of this queue [Q_CLUSTER_NAME]",
         )
+        info.add_arguments(parser)
         parser.set_defaults(run=cluster, verb=NAME)
 
 
@@ -53,15 +58,24 @@ def cluster(args: Namespace, _output: Output) -> int:
     """Run the cluster; return the exit code of what could not go on."""
     queue = ["-q", args.name] if args.name else []
     if args.run_once:
-        return _run_once(queue)
+        return _run_once(args, queue)
     options = load_project(args).settings.layers.fleet
     pool = ["--processes", str(options.get("processes") or "cpu"), *worker_flags(options)]
     worker = manage(NAME, "gearfleet", "worker", *pool, *queue)
     return run_together([worker, manage(NAME, "gearfleet", "scheduler")])
 
 
-def _run_once(queue: list[str]) -> int:
+def _run_once(args: Namespace, queue: list[str]) -> int:
     """Do what waits, and end; what cannot be submitted is for the next time."""
     code = subprocess.call(manage(NAME, "gearfleet", "scheduler", "--once"))
-    ended = subprocess.call(manage(NAME, "gearfleet", "worker", *_IDLE, *queue))
-    return code or (0 if ended == EXIT_RECYCLED else ended)
+    while True:
+        ended = subprocess.call(manage(NAME, "gearfleet", "worker", *_IDLE, *queue))
+        if ended != EXIT_RECYCLED or not _is_left(args):
+            return code or (0 if ended == EXIT_RECYCLED else ended)
+
+
+def _is_left(args: Namespace) -> bool:
+    """Tell whether jobs wait: on a busy machine a worker may end before it was given any."""
+    places, _ = places_of(args)
+    rows = view_of(take(places)).queues
+    return any(row.waiting for row in rows if row.queue and args.name in (None, row.queue))

@@ -1,6 +1,6 @@
 # Two commands need nothing but Python 3.11+, its venv module and make:
 #   make demo    watch gearfleet do its job
-#   make test    run what CI runs
+#   make test    run what CI runs; says what it skips where gearmand or PostgreSQL is missing
 # `make bench` needs gearmand too, and a machine that does nothing else; its last
 # table, `make bench-peers`, needs redis-server and a network.
 PYTHON ?= python3
@@ -11,13 +11,15 @@ PEERS  := .cache/peers
 # More than there are CPUs, because tests of processes wait for them most of the time.
 JOBS   ?= $(shell echo $$((2 * $$(nproc))))
 
-.PHONY: demo test matrix lint bench bench-peers clean
+.PHONY: ready demo test matrix lint bench bench-peers clean
 
 $(READY): pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/pip install --quiet --editable '.[all]' --group dev
 	touch $@
+
+ready: $(READY)
 
 demo: $(READY)
 	$(BIN)/gearfleet demo

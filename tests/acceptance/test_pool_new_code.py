@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.job_servers import JobServer
-    from tests.support.processes import Process
 
 NEW = ('VERSION = "one"', 'VERSION = "two"')
 BROKEN = ('VERSION = "one"', "import no_such_module")
@@ -39,12 +38,16 @@ def project(tmp_path: Path, job_server: JobServer) -> Iterator[PoolProject]:
     made.close()
 
 
-def wait_until_settled(pool: Process, size: int, times: int) -> None:
+def wait_until_settled(project: PoolProject, size: int, times: int) -> None:
+    """Wait until the newest pool is whole for so many times, and no replaced worker takes a job."""
+    pool = project.pools[-1]
+
     def is_settled() -> bool:
         return pool.output().count(f"All {size} workers serve") == times
 
     try:
         wait_for(is_settled, f"the pool to be whole for the {times}. time")
+        project.wait_for_workers(size)
     except AssertionError as error:
         raise AssertionError(f"{error}:\n{pool.output()}") from error
 
@@ -59,7 +62,7 @@ def test_new_code__replaces_every_worker_and_no_job_is_lost(project: PoolProject
     wait_for(lambda: "Imported the code" in pool.output().partition("again")[2], "new code")
     results += [project.submit("version") for _ in range(200)]
     project.allow("go")
-    wait_until_settled(pool, 4, 2)
+    wait_until_settled(project, 4, 2)
     assert {result.result() for result in results} <= {"one", "two"}
     assert project.submit("version").result() == "two"
     assert project.wait_for_workers(4).isdisjoint(before)
@@ -79,7 +82,7 @@ def test_old_worker__ends_only_when_the_new_one_serves(project: PoolProject) -> 
     assert held == old
     assert project.submit("echo", 1).result() == [1], "the new one serves meanwhile"
     project.allow("go")
-    wait_until_settled(pool, 2, 2)
+    wait_until_settled(project, 2, 2)
     assert len(project.noted("let go")) == 2
 
 
@@ -96,7 +99,7 @@ def test_old_worker__that_dies_as_the_new_one_begins_to_serve(project: PoolProje
     project.allow("open")
     assert project.submit("version").result(30) == "two"
     pool.go_on()
-    wait_until_settled(pool, 1, 2)
+    wait_until_settled(project, 1, 2)
     pool.signal(signal.SIGTERM)
     assert pool.wait() == 0
     assert not project.living
@@ -112,10 +115,10 @@ def test_broken_code__leaves_the_old_workers(project: PoolProject) -> None:
     assert project.registered == workers
     kill(min(workers), signal.SIGKILL)
     wait_for(lambda: project.registered - workers, "a worker of the old code")
-    wait_until_settled(pool, 2, 2)
+    wait_until_settled(project, 2, 2)
     project.rewrite(*reversed(BROKEN))
     pool.signal(signal.SIGHUP)
-    wait_until_settled(pool, 2, 3)
+    wait_until_settled(project, 2, 3)
     pool.signal(signal.SIGTERM)
     assert pool.wait() == 0
     assert not project.living
@@ -143,7 +146,7 @@ def test_new_release__is_where_the_link_leads_now(tmp_path: Path, gearmand: JobS
         current.unlink()
         current.symlink_to(second)
         pool.signal(signal.SIGHUP)
-        wait_until_settled(pool, 1, 2)
+        wait_until_settled(project, 1, 2)
         assert project.submit("version").result() == "two"
 
 
@@ -159,7 +162,7 @@ def test_new_release__that_is_not_there_leaves_the_old_workers(project: PoolProj
     assert project.registered == workers
     current.symlink_to(project.folder)
     pool.signal(signal.SIGHUP)
-    wait_until_settled(pool, 1, 2)
+    wait_until_settled(project, 1, 2)
     assert project.submit("version").result(30) == "two"
 
 
@@ -172,7 +175,7 @@ def test_second_hangup__brings_the_newest_code(project: PoolProject) -> None:
     pool.signal(signal.SIGHUP)
     wait_for(lambda: pool.output().count("Importing the code again") == 2, "the second one")
     (project.folder / "import").touch()
-    wait_until_settled(pool, 2, 2)
+    wait_until_settled(project, 2, 2)
     assert project.submit("version").result() == "three"
     wait_for(lambda: len(project.living) == 4, "one nursery to be left")
 
@@ -186,7 +189,7 @@ def test_second_hangup__while_old_workers_drain(project: PoolProject) -> None:
     pool.signal(signal.SIGHUP)
     project.allow("go")
     wait_for(lambda: project.living.isdisjoint(held), "the old ones to end")
-    wait_until_settled(pool, 2, 2)
+    wait_until_settled(project, 2, 2)
     assert project.submit("version").result() == "two"
     assert pool.output().count("Imported the code") == 3
     assert "Interrupting" not in pool.output()
@@ -199,7 +202,7 @@ def test_hangup__before_the_pool_is_up(project: PoolProject) -> None:
     pool.signal(signal.SIGHUP)
     pool.wait_for_output("Importing the code again")
     (project.folder / "import").touch()
-    wait_until_settled(pool, 2, 1)
+    wait_until_settled(project, 2, 1)
     assert pool.output().count("Imported the code") == 1
 
 
@@ -247,7 +250,7 @@ def test_new_code__that_no_worker_can_start_with_leaves_the_old_ones(
     assert workers <= project.registered
     project.rewrite("os._exit(5)", "None")
     pool.signal(signal.SIGHUP)
-    wait_until_settled(pool, 2, 2)
+    wait_until_settled(project, 2, 2)
     wait_for(lambda: project.living.isdisjoint(workers), "the old ones to end")
     os.kill(pool.pid, signal.SIGTERM)
     assert pool.wait() == 0

@@ -32,7 +32,8 @@ STATES = ("success", "failure", "expired", "retry")
 class Record(models.Model):
     """A job that has ended; one table holds them all, because a failed attempt becomes a success.
 
-    The fields are those of `gearfleet.results.TaskRecord`, as texts and numbers.
+    The fields are those of `gearfleet.results.TaskRecord`, as texts and numbers. A job of one
+    of Django's own tasks has a row from the start, whose state is ``retry`` until it has ended.
 
     Attributes:
         seq: counts records as they are written; the newest has the highest.

@@ -143,7 +143,8 @@ assert asyncio.run(await_one())["cents"] == 35
 due = timezone.now() + timedelta(seconds=2)
 later = price.using(run_after=due).enqueue(3)
 later.refresh()
-assert later.status == "READY" and later.started_at is None
+is_due = timezone.now() > due  # on a machine that is this busy
+assert is_due or (later.status == "READY" and later.started_at is None)
 assert price.get_result(later.id).task.run_after == due
 assert until(later).return_value["cents"] == 105
 assert later.started_at >= due - timedelta(seconds=1)  # gearmand counts whole seconds

@@ -49,13 +49,15 @@ class Server:
 
     def submit(self, request: GearmanJobRequest, packet: bytes, deadline: float | None) -> Channel:
         """Write the submit of one request to a connection that takes it; raises as `write` does."""
+        try:
+            return self._submit(request, packet, deadline)
+        except Unwritten:
+            return self._submit(request, packet, deadline)
+
+    def _submit(self, request: GearmanJobRequest, packet: bytes, deadline: float | None) -> Channel:
         channel = self.channel(deadline)
         try:
-            try:
-                channel.ask(request, packet, deadline)
-            except Unwritten:
-                channel = self.channel(deadline)
-                channel.ask(request, packet, deadline)
+            channel.ask(request, packet, deadline)
         except Unwritten:
             raise
         except errors.ConnectionError:

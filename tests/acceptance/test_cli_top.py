@@ -30,6 +30,14 @@ OFTEN = ("--interval", "0.1")
 
 
 @pytest.fixture(scope="module")
+def gearmand() -> Iterator[JobServer]:
+    """One that knows of no other test's tasks: they would fill the screen."""
+    server = JobServer("gearmand").start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
 def busy(gearmand: JobServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProject]:
     """A worker with a job in hand, and two jobs of another task that wait behind it."""
     made = WorkerProject(tmp_path_factory.mktemp("busy"), gearmand.address)

@@ -258,4 +258,4 @@ def test_meta__carries_the_options(client: Client) -> None:
     assert (full.name, full.group, full.hook, full.save) == ("first", "g", "shop.tell", False)
     assert full.chain == (["f", [1]],)
     assert begun + 60 <= full.expires <= time.time() + 60
-    assert bare == (bare.id, 1, bare.enqueued_at, False, 0.0, "", "", "", None, ())
+    assert bare == (bare.id, 1, bare.enqueued_at, False, 0.0, "", "", "", None, (), None)

@@ -51,5 +51,5 @@ def test_call__that_cannot_be_read_is_shown_as_it_was_kept() -> None:
     readable = kept._replace(arguments=b'[[12], {"size": "big"}]', result=b'"4.20"')
     assert texts.call_of(readable) == "shop.price(12, size='big')"
     assert texts.result_of(readable) == "'4.20'"
-    without = kept._replace(arguments=b"[[], {}, null]")
+    without = readable._replace(arguments=b"[[], {}, null]")
     assert texts.call_of(without) == "shop.price(...): the arguments are not kept"

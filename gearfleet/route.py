@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.outgoing import Outgoing, meta_of, unique_of
+from gearfleet.tasks.announcing import announce
 from gearfleet.tasks.naming import function_name
 from gearfleet.tasks.packing import Packing, Terms
 from gearfleet.tasks.payload import Call
@@ -69,6 +70,7 @@ class Route:
                 "or at()"
             )
         meta = meta_of(options, now, waits=self._waits)
+        announce(self._name, args, kwargs, meta)
         return Outgoing(
             self._terms.function,
             self._packing.pack(Call(args, kwargs, meta), self._terms),

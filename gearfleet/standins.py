@@ -23,6 +23,7 @@ from gearfleet.outcomes import Outcomes
 from gearfleet.outgoing import meta_of, new_id
 from gearfleet.results import open_store
 from gearfleet.tasks import JobHandle, apps_of, declarations, discover
+from gearfleet.tasks.announcing import announce
 from gearfleet.tasks.codecs import CODECS
 from gearfleet.tasks.current import unheard
 from gearfleet.tasks.failure import describe
@@ -121,6 +122,7 @@ class Eager(Outcomes):
     ) -> _InlineJob:
         """Return the job as it would arrive at a worker."""
         meta = meta_of(options, time.time(), waits=waits)
+        announce(name, args, kwargs, meta)
         terms = Terms(function_name(name, self.settings.prefix), options.codec, options.signed)
         call = self._packing.unpack(self._packing.pack(Call(args, kwargs, meta), terms), terms)
         if options.after is not None or options.at is not None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gearfleet.config.settings import Options
 
-HOOKS = ("on_start", "on_fork", "before_job", "after_job", "on_drain", "on_shutdown")
+HOOKS = ("on_start", "on_fork", "before_job", "after_job", "on_failure", "on_drain", "on_shutdown")
 LAYERS = ("fleet", "queues", "programs")
 
 Table = Mapping[str, Any]

@@ -102,7 +102,9 @@ class Executor:
         self.interrupted = 0
         self._packing = packing or Packing()
         self._reader = Reader(tasks, self._packing)
-        self._settler = Settler(self._reader, aftermath=aftermath, retries=retries)
+        self._settler = Settler(
+            self._reader, hooks=hooks.on_failure, aftermath=aftermath, retries=retries
+        )
         self._hooks = hooks
         self._ladder = ladder
         self._updates = updates

@@ -14,7 +14,7 @@ are imported for it.
 
 `on_fork`, `on_start` and `before_job` hooks run in this order: those of the settings,
 the global ones, those of the worker module, each in order of declaration.
-`after_job`, `on_drain` and `on_shutdown` hooks run in the reverse order, so that what
+`after_job`, `on_failure`, `on_drain` and `on_shutdown` hooks run in the reverse order, so that what
 was set up last is torn down first.
 
 A hook takes what it needs: its parameters without a default are filled from
@@ -26,7 +26,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from inspect import Parameter, iscoroutinefunction, signature
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +38,7 @@ from gearfleet.tasks.declarations import declared_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from importlib.metadata import EntryPoint
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +50,13 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
     "on_fork": ("worker",),
     "before_job": ("job",),
     "after_job": ("job", "outcome"),
+    "on_failure": ("job", "outcome"),
     "on_drain": ("reason",),
     "on_shutdown": ("reason",),
 }
+
+#: The entry points by which packages bring `on_failure` hooks.
+REPORTERS = "gearfleet.error_reporters"
 
 _declared: dict[str, dict[str, Hook]] = {kind: {} for kind in OFFERED}
 
@@ -78,6 +85,15 @@ def after_job(func: F) -> F:
     It runs before the answer is sent. An interrupted job has no outcome yet.
     """
     return _declare("after_job", func)
+
+
+def on_failure(func: F) -> F:
+    """Run `func(job, outcome)` when a job has failed for good: no attempt follows.
+
+    For what collects errors. ``sys.exc_info()`` is the error; `outcome` is `Failed`. Jobs
+    that were not run are among them: expired, quarantined, unreadable.
+    """
+    return _declare("on_failure", func)
 
 
 def on_drain(func: F) -> F:
@@ -131,6 +147,7 @@ class Hooks:
     on_fork: tuple[Hook, ...] = ()
     before_job: tuple[Hook, ...] = ()
     after_job: tuple[Hook, ...] = ()
+    on_failure: tuple[Hook, ...] = ()
     on_drain: tuple[Hook, ...] = ()
     on_shutdown: tuple[Hook, ...] = ()
 
@@ -144,6 +161,7 @@ def select(module: str, paths: Mapping[str, Sequence[str]] | None = None) -> Hoo
         ConfigError: a path of the settings cannot be imported or is no hook.
     """
     named = {kind: _load(kind, (paths or {}).get(kind, ())) for kind in OFFERED}
+    named["on_failure"] += _reporters()
     return Hooks(**{kind: _ordered(kind, hooks, module) for kind, hooks in named.items()})
 
 
@@ -195,6 +213,22 @@ def _parameters(func: Callable[..., object]) -> Iterator[Parameter]:
 
 def _is_filled(parameter: Parameter) -> bool:
     return parameter.default is Parameter.empty and parameter.kind is not Parameter.VAR_KEYWORD
+
+
+@cache
+def _reporters() -> tuple[Hook, ...]:
+    """Return the `on_failure` hooks of installed packages; the workers of a pool share them."""
+    return tuple(_load_entry(entry) for entry in entry_points(group=REPORTERS))
+
+
+def _load_entry(entry: EntryPoint) -> Hook:
+    try:
+        return _hook("on_failure", entry.load())
+    except Exception as error:
+        raise ConfigError(
+            f"The error reporter '{entry.name}' ({entry.value}) of an installed package cannot be "
+            f"used: {type(error).__name__}: {error}; mend or remove the package"
+        ) from error
 
 
 def _load(kind: str, paths: Sequence[str]) -> tuple[Hook, ...]:

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 from gearfleet.errors import LocalProtocolError, PayloadEncodeError
 from gearfleet.gearman.jobs import printable
 from gearfleet.tasks.current import unheard
+from gearfleet.worker import hooks
 from gearfleet.worker.aftermath import conclude
 from gearfleet.worker.job import Failed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gearfleet.worker.aftermath import Aftermath
     from gearfleet.worker.job import Assignment, Job, Outcome
     from gearfleet.worker.reading import Reader
@@ -29,10 +32,19 @@ class Settler:
     """Settles the jobs of one worker."""
 
     def __init__(
-        self, reader: Reader, *, aftermath: Aftermath | None, retries: Retries | None
+        self,
+        reader: Reader,
+        *,
+        hooks: Sequence[hooks.Hook] = (),
+        aftermath: Aftermath | None,
+        retries: Retries | None,
     ) -> None:
-        """Keep records with `aftermath`, submit further attempts with `retries`: None for neither."""
+        """Keep records with `aftermath`, submit further attempts with `retries`: None for neither.
+
+        `hooks` are told of each job that failed for good.
+        """
         self._reader = reader
+        self._hooks = hooks
         self._aftermath = aftermath
         self._retries = retries
 
@@ -53,7 +65,7 @@ class Settler:
             with unheard(job, assignment):  # so that the log says of which job it speaks
                 if self._is_tried_again(job, outcome, started, assignment):
                     return
-                _log_failure(assignment, outcome)
+                self._tell_failure(assignment, job, outcome)
             job, has_arguments = self._as_it_came(job, assignment)
         self._conclude(assignment, job, outcome, started, has_arguments=has_arguments)
 
@@ -61,7 +73,7 @@ class Settler:
         self, assignment: Assignment, job: Job, outcome: Failed, *, has_arguments: bool
     ) -> None:
         """Do what follows a job that was not run and is not tried again; raises as `settle`."""
-        _log_failure(assignment, outcome)
+        self._tell_failure(assignment, job, outcome)
         self._conclude(assignment, job, outcome, time.time(), has_arguments=has_arguments)
 
     def _conclude(
@@ -76,6 +88,18 @@ class Settler:
         if self._aftermath is not None:
             server = _server(assignment)
             conclude(self._aftermath, job, outcome, started, server, has_arguments=has_arguments)
+
+    def _tell_failure(self, assignment: Assignment, job: Job, outcome: Failed) -> None:
+        """Log that a job failed for good, and tell the hooks, as if they had caught its error."""
+        _log_failure(assignment, outcome)
+        if not self._hooks:
+            return
+        trace = outcome.error.__traceback__
+        try:
+            raise outcome.error
+        except BaseException:
+            outcome.error.__traceback__ = trace  # without this frame
+            hooks.run(self._hooks, job, outcome)
 
     def _as_it_came(self, job: Job, assignment: Assignment) -> tuple[Job, bool]:
         """Return the job with its caller's arguments, and whether there are any that can be read.

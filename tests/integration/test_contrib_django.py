@@ -101,10 +101,10 @@ def test_project__the_database_hooks_can_be_used(tmp_path: Path) -> None:
         connection.ensure_connection()
         connection.close_at = 0
         hooks.run(selected.after_job, "job", "outcome")
-        print(connection.connection is None, len(selected.before_job))
+        print(connection.connection is None, selected.before_job[0].name)
     """
     settings = SETTINGS.replace(":memory:", "db.sqlite3")
-    assert run_in_project(tmp_path, script, settings) == "True 1\n"
+    assert run_in_project(tmp_path, script, settings) == "True django.db.close_old_connections\n"
 
 
 def test_setup__settings_that_do_not_import(tmp_path: Path) -> None:

@@ -43,6 +43,10 @@ class FakeLadder:
         return nullcontext()
 
 
+def lose() -> None:
+    raise LookupError("no such photo")
+
+
 def executor(func: Callable[..., Any], **hooks: tuple[Hook, ...]) -> Executor:
     task = Task(func, name="shop.work", queue="q", priority="normal")
     return Executor({FUNCTION: task}, hooks=Hooks(**hooks), ladder=FakeLadder())
@@ -293,6 +297,24 @@ def test_hooks__that_raise_do_not_change_the_outcome(caplog: pytest.LogCaptureFi
     outcome = executor(echo, before_job=bad, after_job=bad).execute(Assigned(b""))
     assert isinstance(outcome, Completed)
     assert len(caplog.records) == 4
+
+
+def test_failure_hooks__hear_of_each_job_that_failed_for_good() -> None:
+    seen: list[tuple[Job, Failed, BaseException | None]] = []
+
+    def report(job: Job, outcome: Failed) -> None:
+        seen.append((job, outcome, sys.exc_info()[1]))
+
+    hooks = (Hook(report, 2),)
+    executor(lose, on_failure=hooks).execute(Assigned(encode_call((), {})))
+    executor(lose, on_failure=hooks).execute(Assigned(b"?"))
+    executor(echo, on_failure=hooks).execute(Assigned(encode_call((1,), {})))
+    (job, outcome, handled), (unread, _, _) = seen
+    assert (job.handle, unread.handle) == ("H:x:1", "H:x:1")
+    assert handled is outcome.error
+    assert isinstance(handled, LookupError)
+    assert handled.__traceback__ is not None
+    assert handled.__traceback__.tb_frame.f_code.co_name == "lose", "no frame of ours"
 
 
 def test_hooks__do_not_run_for_a_payload_that_cannot_be_read() -> None:

@@ -94,7 +94,7 @@ def test_order__is_settings_global_module_and_the_reverse_at_the_end(kind: str) 
     module("hooktest_s", "def named(): ...")
     selected = hooks.select("hooktest_a", {kind: ["hooktest_s.named"]})
     order = ["hooktest_s.named", "hooktest_g.first", "hooktest_g.second", "hooktest_a.own"]
-    if kind in {"after_job", "on_drain", "on_shutdown"}:
+    if kind in {"after_job", "on_failure", "on_drain", "on_shutdown"}:
         order.reverse()
     assert named(getattr(selected, kind)) == order
 

@@ -26,6 +26,7 @@ class GearfleetConfig(AppConfig):
         """Read the settings when they are first needed, and again when a test changes them."""
         config.use(django_settings)
         setting_changed.connect(_forget, dispatch_uid="gearfleet")
+        import_module("gearfleet.contrib.django.signals")  # it listens to what is submitted
         if django.VERSION >= (6, 0):
             # Until somebody imports it, Django does not ask the backends of TASKS what is wrong.
             import_module("django.tasks")

@@ -75,6 +75,9 @@ _ORIGINALS: Mapping[str, tuple[str, ...]] = {
     "prefix": NAMES,
 }
 
+#: The hook that hands failures on to the error reporters of Django Q.
+REPORTER = "gearfleet.contrib.django.reporters.report"
+
 #: All settings that `django_settings` reads.
 SETTINGS = frozenset(
     {"GEARFLEET", "BASE_DIR", "USE_TZ", "TIME_ZONE", ON_LOAD}
@@ -86,6 +89,13 @@ SETTINGS = frozenset(
 DATABASE_HOOKS = {
     "before_job": ("django.db.close_old_connections",),
     "after_job": ("django.db.close_old_connections",),
+}
+
+#: Those that send the signals, where the app is installed.
+SIGNAL_HOOKS = {
+    "on_start": ("gearfleet.contrib.django.signals.tell_start",),
+    "before_job": ("gearfleet.contrib.django.signals.tell_begin",),
+    "after_job": ("gearfleet.contrib.django.signals.tell_end",),
 }
 
 
@@ -147,7 +157,8 @@ def read_django(
     lowered = _lower(table)
     merged = _with_originals(lowered, django)
     installed = tuple(installed)
-    if any(app.label == "gearfleet" for app in installed):
+    has_app = any(app.label == "gearfleet" for app in installed)
+    if has_app:
         merged.setdefault("schedule_store", "django")
     settings = read_settings(merged, root=root, origin=ORIGIN)
     if not settings.apps:
@@ -155,9 +166,10 @@ def read_django(
         settings = settings.changed("Django settings INSTALLED_APPS", apps=apps)
     if "signing_keys" not in lowered and (secrets := _secrets(django)):
         settings = settings.changed("Django settings SECRET_KEY", signing_keys=secrets)
+    hooks = _with_reporters(_with_on_load(settings.hooks, django), django)
     settings = replace(
         settings,
-        hooks=_with_database(_with_on_load(settings.hooks, django)),
+        hooks=_joined_hooks(DATABASE_HOOKS, SIGNAL_HOOKS if has_app else {}, hooks),
         sources={**settings.sources, **_other_sources(merged, lowered, django)},
     )
     return with_environment(settings, environ)
@@ -284,11 +296,20 @@ def _with_on_load(
     return {**hooks, "on_start": started} if named else dict(hooks)
 
 
-def _with_database(hooks: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    return {
-        **hooks,
-        **{name: (*ours, *hooks.get(name, ())) for name, ours in DATABASE_HOOKS.items()},
-    }
+def _with_reporters(
+    hooks: Mapping[str, tuple[str, ...]], django: object
+) -> dict[str, tuple[str, ...]]:
+    """Return `hooks` with the error reporters of Django Q, if its settings name some."""
+    cluster = getattr(django, "Q_CLUSTER", None)
+    if not (isinstance(cluster, Mapping) and cluster.get("error_reporter")):
+        return dict(hooks)
+    return _joined_hooks({"on_failure": (REPORTER,)}, hooks)
+
+
+def _joined_hooks(*tables: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return the hooks of all tables, in their order."""
+    names = dict.fromkeys(name for table in tables for name in table)
+    return {name: tuple(path for t in tables for path in t.get(name, ())) for name in names}
 
 
 # From Django's habit (upper case, Path) to that of a settings file. What is no

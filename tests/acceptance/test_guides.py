@@ -32,12 +32,14 @@ sys.exit(doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed !=
 @pytest.mark.parametrize(
     ("guide", "servers", "command"),
     [
-        ("jbox", "GEARMAN_CLIENT_SERVERS", ("-a", "myapp", "-n", "worker_foo")),
-        ("django-gearman", "GEARMAN_SERVERS", ("-w", "2")),
+        ("jbox", "GEARMAN_CLIENT_SERVERS", "gearman_worker -a myapp -n worker_foo"),
+        ("django-gearman", "GEARMAN_SERVERS", "gearman_worker -w 2"),
+        ("ztask", "GEARMAN_SERVERS", "ztaskd --noreload"),
+        ("django-q", "GEARMAN_SERVERS", "gearman_worker"),
     ],
 )
 def test_guide__its_code_runs(
-    tmp_path: Path, own_job_server: JobServer, guide: str, servers: str, command: tuple[str, ...]
+    tmp_path: Path, own_job_server: JobServer, guide: str, servers: str, command: str
 ) -> None:
     page = GUIDES / f"{guide}.md"
     project = make_project(tmp_path, own_job_server.address, {})
@@ -46,9 +48,9 @@ def test_guide__its_code_runs(
         first, _, code = block.text.partition("\n")
         (tmp_path / first.removeprefix("# ")).write_text(code)
     session = "\n".join(block.text for block in pages.blocks(page, "pycon"))
-    assert session.count(">>>") > 8
+    assert session.count(">>>") > 4
     with starting(project) as start:
-        worker = start("gearman_worker", *command)
+        worker = start(*command.split())
         worker.wait_for_output("ready for jobs")
         done = run(
             [sys.executable, "-W", "error", "-c", SESSION],

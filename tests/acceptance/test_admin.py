@@ -141,6 +141,14 @@ def test_run_again__of_what_cannot_be_submitted_says_why_and_keeps_the_record(
     assert "cannot be submitted again" in said and "myapp.worker_foo.gone" in said, said
     assert Failure.objects.count() == 1
 
+    # What another release wrote is shown as it is, and keeps no page from its place.
+    Failure.objects.update(failure='["of another', arguments="{", result="{")
+    listed = boss.get(page("failure")).content.decode()
+    assert "[&quot;of another" in listed, listed
+    assert boss.get(page("failure", "change", failure.pk)).status_code == 200
+    assert told(act(boss, "failure", "run_again", failure))[0] != "1 job runs again."
+    assert Failure.objects.count() == 1
+
     with override_settings(GEARFLEET={"SERVERS": ["127.0.0.1:1"], "RESULTS": "sqlite"}):
         (said,) = told(boss.get(page("failure")))
     assert "the setting “results” is “sqlite”" in said, said
@@ -194,6 +202,13 @@ def test_schedules__are_made_run_paused_and_deleted(site: AdminSite) -> None:
     act(boss, "schedule", "delete_selected", declared, made, post="yes")
     assert Schedule.objects.count() == 2
     expect(act(boss, "schedule", "pause", declared), "1 schedule waits.")
+
+    with override_settings(GEARFLEET={"SERVERS": ["127.0.0.1:1"], "RESULTS": "django"}):
+        (said,) = told(act(boss, "schedule", "run_now", made, declared))
+    assert "127.0.0.1:1" in said, said
+    Schedule.objects.filter(pk=declared.pk).update(args="no literal")
+    (said,) = told(act(boss, "schedule", "run_now", declared))
+    assert said.startswith("stocktaking: "), said
 
     shown = client_of("view_schedule")
     act(shown, "schedule", "run_now", made)

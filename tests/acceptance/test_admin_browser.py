@@ -16,6 +16,7 @@ from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Page
 
@@ -36,8 +37,8 @@ fetch(develop.options(name="a photo").delay("beach"), wait=30)
 
 
 @pytest.fixture
-def site(tmp_path: object, gearmand: JobServer) -> AdminSite:
-    return AdminSite(tmp_path, gearmand.address)  # type: ignore[arg-type]
+def site(tmp_path: Path, gearmand: JobServer) -> AdminSite:
+    return AdminSite(tmp_path, gearmand.address)
 
 
 @pytest.fixture

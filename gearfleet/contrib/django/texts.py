@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
+from gearfleet.tasks.failure import decode_failure
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -62,6 +64,16 @@ def call_of(sealed: Sealed) -> str:
 def result_of(sealed: Sealed) -> str:
     """Return what a job returned, as Python shows it; its JSON if that cannot be read."""
     return _read(lambda: repr(sealed.record().result), sealed.result)
+
+
+def reason_of(sealed: Sealed) -> str:
+    """Return why a job failed."""
+    return str(decode_failure(sealed.failure))
+
+
+def traceback_of(sealed: Sealed) -> str:
+    """Return where a job failed; nothing where that is not known."""
+    return decode_failure(sealed.failure).traceback
 
 
 def _call(sealed: Sealed) -> str:

@@ -170,13 +170,11 @@ class FailureAdmin(RecordAdmin):
 
     @admin.display(description=_("reason"))
     def reason(self, row: Record) -> str:
-        failure = row.record().failure
-        return texts.cut(str(failure)) if failure else ""
+        return texts.cut(texts.reason_of(row.sealed()))
 
     @admin.display(description=_("traceback"))
     def traceback(self, row: Record) -> str:
-        failure = row.record().failure
-        return pre(failure.traceback) if failure else ""
+        return pre(texts.traceback_of(row.sealed()))
 
     def after_run_again(self, row: Record) -> None:
         row.delete()

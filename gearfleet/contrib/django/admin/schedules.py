@@ -21,7 +21,7 @@ from gearfleet.contrib.django.project import installed_apps
 from gearfleet.contrib.django.results.place import alias_of
 from gearfleet.contrib.django.schedules import rows
 from gearfleet.contrib.django.schedules.store import DjangoScheduleStore
-from gearfleet.errors import GearfleetError
+from gearfleet.errors import GearfleetError, ServerUnavailable
 from gearfleet.schedule import steering
 from gearfleet.schedule.process import find_task
 from gearfleet.tasks import discover
@@ -134,9 +134,13 @@ class ScheduleAdmin(ModelAdmin[Schedule]):
     @admin.action(description=_("Run selected schedules now"), permissions=["change"])
     def run_now(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Submit the job of each; their times stay."""
+        try:
+            registry = discover(installed_apps())
+        except GearfleetError as error:  # the tasks do not import
+            self.message_user(request, str(error), messages.ERROR)
+            return
         with Client(config.current()) as client:
-            submit = _Submit(client, discover(installed_apps()), _store(queryset))
-            done = self._steer(request, queryset, submit)
+            done = self._steer(request, queryset, _Submit(client, registry, _store(queryset)))
         text = ngettext("%d job was submitted.", "%d jobs were submitted.", done)
         self._tell(request, text, done)
 
@@ -166,8 +170,10 @@ class ScheduleAdmin(ModelAdmin[Schedule]):
         for row in queryset:
             try:
                 note = act(rows.schedule_of(row))
-            except GearfleetError as error:
+            except (GearfleetError, ValueError, TypeError) as error:  # a row that nobody can mean
                 self.message_user(request, f"{row.name}: {error}", messages.ERROR)
+                if isinstance(error, ServerUnavailable):
+                    break  # nobody takes the others either
             else:
                 self.log_change(request, row, note)
                 count += 1

@@ -59,6 +59,7 @@ class FleetAdmin(ModelAdmin[Fleet]):
         """Show what runs now, and again every so often if the page is asked to."""
         if not self.has_view_permission(request):
             raise PermissionDenied
+        request.current_app = self.admin_site.name  # so that its links stay in this site
         every = request.GET.get("every", "")
         context = {
             **self.admin_site.each_context(request),

@@ -227,10 +227,14 @@ def test_schedules__are_made_run_paused_and_deleted(site: AdminSite) -> None:
 def test_fleet__is_shown_to_who_may_see_it(site: AdminSite) -> None:
     script = """
     shown = client_of("view_fleet")
-    answer = shown.get(page("fleet"))
-    view = answer.context["view"]
-    (server,) = view.servers
-    assert server.is_up and server.workers >= 1
+    for _ in range(20):  # a busy machine may not answer within the page's time
+        answer = shown.get(page("fleet"))
+        view = answer.context["view"]
+        (server,) = view.servers
+        if server.is_up:
+            break
+    assert server.is_up, server
+    assert server.workers >= 1, server
     assert {row.queue for row in view.queues} >= {"photos", "prices"}
     assert [row.program for row in view.programs] == ["worker_foo"]
     (process,) = view.processes

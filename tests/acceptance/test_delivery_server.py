@@ -8,7 +8,7 @@ import pytest
 
 from gearfleet.errors import ConnectionError
 from gearfleet.gearman.protocol import Command
-from tests.support.deliveries import ALL_FORMS, DELAY, KEPT_FORMS, Delivery, jobs_of, wait_for_jobs
+from tests.support.deliveries import ALL_FORMS, KEPT_FORMS, Delivery, jobs_of, wait_for_jobs
 from tests.support.gates import Gate, any_of
 from tests.support.job_servers import JobServer
 from tests.support.waiting import wait_for
@@ -16,6 +16,8 @@ from tests.support.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.processes import Process
 
 
 @pytest.fixture
@@ -58,9 +60,11 @@ def kill_and_start(server: JobServer) -> None:
     server.start()
 
 
-def wait_until_it_waits(project: Delivery, server: JobServer, form: str) -> None:
-    """Wait until the job that "a" is, or its second attempt, waits for a worker or its time."""
-    task = "work_again" if form == "retry" else "work"
+def wait_until_it_waits(project: Delivery, server: JobServer, worker: Process | None) -> None:
+    """Wait until the job that "a" is, or its attempt after that of `worker`, waits."""
+    if worker:
+        worker.wait_for_output("attempt 2 of 2 follows")
+    task = "work_again" if worker else "work"
     wait_for(lambda: jobs_of(server, project.function(task)) == (1, 0), "the job to wait")
 
 
@@ -90,22 +94,22 @@ def test_server_dies__foreground_job__the_caller_gets_an_error_and_it_never_runs
 
 @pytest.mark.parametrize("form", KEPT_FORMS)
 def test_server_dies__without_a_persistent_queue__jobs_that_wait_are_lost(
-    forgetful: Delivery, own_job_server: JobServer, form: str
+    own_job_server: JobServer, tmp_path: Path, form: str
 ) -> None:
-    worker = forgetful.start_ready() if form == "retry" else None
-    job = forgetful.enqueue(form, "a")
-    if worker:
-        worker.wait_for_output("attempt 2 of 2 follows")
-    wait_until_it_waits(forgetful, own_job_server, form)
-    kill_and_start(own_job_server)
-    assert own_job_server.text("show jobs") == []
-    if not worker:
-        forgetful.start_ready()
-    assert forgetful.submit("echo", "after").result(30) == ["after"]
-    record = forgetful.trace(job)
-    assert (record and record.state) == ("retry" if form == "retry" else None), (
-        "of what it had done"
-    )
+    project = Delivery(tmp_path, own_job_server.address, delay=600)
+    try:
+        worker = project.start_ready() if form == "retry" else None
+        job = project.enqueue(form, "a")
+        wait_until_it_waits(project, own_job_server, worker)
+        kill_and_start(own_job_server)
+        assert own_job_server.text("show jobs") == []
+        if not worker:
+            project.start_ready()
+        assert project.submit("echo", "after").result(30) == ["after"]
+        record = project.trace(job)
+        assert (record and record.state) == ("retry" if worker else None), "of what it had done"
+    finally:
+        project.close()
 
 
 @pytest.mark.parametrize("form", ALL_FORMS)
@@ -130,23 +134,26 @@ def test_server_dies__the_job_in_hand_is_done_and_kept(
 
 @pytest.mark.parametrize("form", KEPT_FORMS)
 def test_server_dies__with_a_persistent_queue__jobs_that_wait_run_and_not_before_their_time(
-    kept: Delivery, persistent: JobServer, form: str
+    persistent: JobServer, tmp_path: Path, form: str
 ) -> None:
-    kept.allow("a")
-    worker = kept.start_ready() if form == "retry" else None
-    job = kept.enqueue(form, "a")
-    if worker:
-        worker.wait_for_output("attempt 2 of 2 follows")
-    wait_until_it_waits(kept, persistent, form)
-    kill_and_start(persistent)
-    if not worker:
-        kept.start_ready()
-    kept.wait_for_marks("a", 2 if worker else 1, wakes=True)
-    record = kept.record(job)
-    assert (record.result, kept.attempts("a")) == ("a", [1, 2] if worker else [1])
-    _, ran = kept.marks("a")[-1]
-    since = kept.marks("a")[0][1] if worker else record.enqueued_at
-    assert ran - since >= (0 if form == "background" else DELAY)
+    delay = 4  # so that a busy machine kills the job server before
+    project = Delivery(tmp_path, persistent.address, delay=delay)
+    try:
+        project.allow("a")
+        worker = project.start_ready() if form == "retry" else None
+        job = project.enqueue(form, "a")
+        wait_until_it_waits(project, persistent, worker)
+        kill_and_start(persistent)
+        if not worker:
+            project.start_ready()
+        project.wait_for_marks("a", 2 if worker else 1, wakes=True)
+        record = project.record(job)
+        assert (record.result, project.attempts("a")) == ("a", [1, 2] if worker else [1])
+        _, ran = project.marks("a")[-1]
+        since = project.marks("a")[0][1] if worker else record.enqueued_at
+        assert ran - since >= (0 if form == "background" else delay)
+    finally:
+        project.close()
 
 
 @pytest.mark.parametrize("form", KEPT_FORMS)

@@ -32,28 +32,28 @@ ALL_FORMS = (*FORMS, "retry")
 #: Seconds after which delayed jobs, and further attempts, are due.
 DELAY = 1.0
 
-TASKS = f"""
+TASKS = """
 from gearfleet import Retry, current_job
 
 def mark(name):
-    note(f"mark {{name}} {{current_job().attempt}} {{time.time()}}")
+    note(f"mark {name} {current_job().attempt} {time.time()}")
 
 @task(queue="foo")
 def work(name):
     mark(name)
     while not (FOLDER / name).exists():
         time.sleep(0.01)
-    note(f"done {{name}}")
+    note(f"done {name}")
     return name
 
-@task(queue="foo", retries=1, backoff={DELAY})
+@task(queue="foo", retries=1, backoff=DELAY)
 def work_again(name):
     mark(name)
     if current_job().attempt == 1:
         raise ValueError("the first attempt")
     while not (FOLDER / name).exists():
         time.sleep(0.01)
-    note(f"done {{name}}")
+    note(f"done {name}")
     return name
 
 @task(queue="foo")
@@ -84,10 +84,18 @@ class Delivery(WorkerProject):
     goes to `direct`, where a gate stands before that.
     """
 
-    def __init__(self, folder: Path, *servers: str, direct: str = "", **settings: Any) -> None:
-        """Add `settings` to those of the project."""
+    def __init__(
+        self,
+        folder: Path,
+        *servers: str,
+        direct: str = "",
+        delay: float = DELAY,
+        **settings: Any,
+    ) -> None:
+        """Add `settings` to those of the project; delayed jobs are due after `delay` seconds."""
         text = "".join(f"{key} = {value!r}\n" for key, value in settings.items())
-        super().__init__(folder, *servers, more=TASKS, toml=text)
+        super().__init__(folder, *servers, more=f"\nDELAY = {delay}\n{TASKS}", toml=text)
+        self.delay_of_jobs = delay
         known = (direct,) if direct else servers
         self.settings = replace(self.settings, servers=known, root=folder, **settings)
         self.client = Client(self.settings)
@@ -95,7 +103,15 @@ class Delivery(WorkerProject):
     def call(self, form: str, name: str, **environment: str) -> Process:
         """Start a process that submits a job, and waits for it if that is the form."""
         process = Process(
-            [sys.executable, "-c", CALLER, form, self.function("work"), name, str(DELAY)],
+            [
+                sys.executable,
+                "-c",
+                CALLER,
+                form,
+                self.function("work"),
+                name,
+                str(self.delay_of_jobs),
+            ],
             log=self.folder / f"caller.{len(self._processes)}.log",
             cwd=self.folder,
             env=clean_environment(GEARFLEET_RUN_DIR=str(self.run_dir), **environment),
@@ -110,7 +126,7 @@ class Delivery(WorkerProject):
     def enqueue(self, form: str, name: str) -> JobHandle:
         """Do what `send` does, for a job that nobody waits for."""
         task = self.function("work_again" if form == "retry" else "work")
-        options = SubmitOptions(after=DELAY) if form == "delayed" else SubmitOptions()
+        options = SubmitOptions(after=self.delay_of_jobs) if form == "delayed" else SubmitOptions()
         return self.client.enqueue(task, (name,), {}, options)
 
     def send_in_thread(self, form: str, name: str) -> Future[Any]:

@@ -41,6 +41,7 @@ class Process:
     ) -> None:
         self.log = log
         with log.open("ab") as out:
+            self._begin = out.tell()  # what follows is this process's, not an earlier one's
             self._popen = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
@@ -61,7 +62,9 @@ class Process:
 
     def output(self) -> str:
         """Return everything that the process wrote so far."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
+        with self.log.open("rb") as file:
+            file.seek(self._begin)
+            return file.read().decode("utf-8", errors="replace")
 
     def wait_for_output(self, text: str, *, timeout: float = DEADLINE) -> None:
         """Wait until `text` is in the output; fail with the output if the process ends before."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import signal
-import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -285,20 +284,14 @@ def terminal(command: Sequence[str], folder: Path, log: Path) -> Iterator[tuple[
         f"fcntl.ioctl({theirs}, termios.TIOCSCTTY, 0)\n"
         "os.execv(sys.argv[1], sys.argv[1:])\n"
     )
-    with log.open("ab") as out:
-        popen = subprocess.Popen(
-            [sys.executable, "-c", script, *command],
-            stdin=theirs,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=clean_environment(GEARFLEET_RUN_DIR=str(folder / "run")),
-            start_new_session=True,
-            pass_fds=[theirs],
-        )
+    process = Process(
+        [sys.executable, "-c", script, *command],
+        log=log,
+        cwd=folder,
+        env=clean_environment(GEARFLEET_RUN_DIR=str(folder / "run")),
+        terminal=theirs,
+    )
     os.close(theirs)
-    process = Process.__new__(Process)
-    process.log, process._popen = log, popen
     try:
         yield process, typist
     finally:

@@ -38,18 +38,21 @@ class Process:
         log: Path,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        terminal: int | None = None,
     ) -> None:
+        """Begin; a `terminal` is inherited, and is the standard input, where nothing is by default."""
         self.log = log
         with log.open("ab") as out:
             self._begin = out.tell()  # what follows is this process's, not an earlier one's
             self._popen = subprocess.Popen(
                 [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if terminal is None else terminal,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env=dict(env) if env is not None else clean_environment(),
                 start_new_session=True,
+                pass_fds=() if terminal is None else (terminal,),
             )
 
     @property

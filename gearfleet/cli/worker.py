@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gearfleet.cli import logs, reload
 from gearfleet.cli.chosen import add_choice_of_tasks, load_chosen, refuse_half_a_name
-from gearfleet.config import DEFAULTS, release_of, values
+from gearfleet.config import DEFAULTS, values
 from gearfleet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gearfleet.worker.logs import LogOptions
     from gearfleet.worker.options import WorkerOptions
     from gearfleet.worker.pool import Member
+    from gearfleet.worker.process import Duty
 
 T = TypeVar("T")
 
@@ -152,10 +153,10 @@ def work_here(
 ) -> int:
     """Be the worker, or the nursery of a pool's."""
     # Here, because neither the parent of a pool nor who watches the source needs them.
-    from gearfleet.cli.project import load_project
+    from gearfleet.cli.project import load_project, program_of
     from gearfleet.worker.ending import end_within
     from gearfleet.worker.logs import logging_as
-    from gearfleet.worker.process import choose_queues
+    from gearfleet.worker.process import prepare
     from gearfleet.worker.signals import stoppable
 
     with logging_as(log_options) as settle, reload.reported() as report, stoppable():
@@ -163,10 +164,16 @@ def work_here(
         report(project)
         module = load(args, project)
         # One complaint, not one of each worker of a pool; and before anything is announced.
-        choose_queues(module, args.queue_name)
-        settle(release_of(project.settings))
+        duty = prepare(
+            module,
+            queues=args.queue_name,
+            settings=project.settings,
+            program=program_of(args),
+            options=options_of(args),
+        )
+        settle(duty.info.release)
         with around(module):
-            code = serve_module(module, project, args)
+            code = perform(duty, project)
     end_within(args.hook_timeout)
     return code
 
@@ -209,12 +216,11 @@ def pool_size(processes: int | str) -> int:
     return values.workers_on(processes, usable_cpus())
 
 
-def serve_module(module: WorkerModule, project: Project, args: argparse.Namespace) -> int:
-    """Serve `module` as the options in `args` say; return the worker's exit code.
+def perform(duty: Duty, project: Project) -> int:
+    """Do what a worker of the project is to do; return its exit code.
 
     In the nursery of a pool only the forked workers return from this.
     """
-    from gearfleet.cli.project import program_of
     from gearfleet.worker.ending import end_without_clearing_up
     from gearfleet.worker.process import serve
 
@@ -223,21 +229,14 @@ def serve_module(module: WorkerModule, project: Project, args: argparse.Namespac
     # in a pool the marks of the search would give each worker a copy of its own.
     gc.collect()
     gc.freeze()
-    member = _raised(module, project)
-    code = serve(
-        module,
-        queues=args.queue_name,
-        settings=project.settings,
-        program=program_of(args),
-        options=options_of(args),
-        member=member,
-    )
+    member = _raised(project)
+    code = serve(duty, member=member)
     if member:
         end_without_clearing_up(code)
     return code
 
 
-def _raised(module: WorkerModule, project: Project) -> Member | None:
+def _raised(project: Project) -> Member | None:
     """Return what this process is in its pool; None if it is in none."""
     from gearfleet.worker.pool import nursery_of_this_process
 
@@ -248,7 +247,7 @@ def _raised(module: WorkerModule, project: Project) -> Member | None:
 
     if project.django_settings:
         import_module("gearfleet.contrib.django.project").before_fork()
-    warm(module.module, project.settings)
+    warm(project.settings)
     return nursery.raise_workers()
 
 

@@ -58,35 +58,44 @@ class WorkerInfo:
     release: str = ""
 
 
-def serve(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """What a worker is to do, see `prepare`; those of a pool share one.
+
+    Attributes:
+        info: who the worker is, and what it serves.
+        hooks: that it runs.
+        settings: of the project.
+        options: how the process behaves.
+    """
+
+    info: WorkerInfo
+    hooks: hooks.Hooks
+    settings: Settings
+    options: WorkerOptions
+
+
+def prepare(
     module: WorkerModule,
     *,
     queues: Sequence[str] = (),
     settings: Settings,
     program: str,
     options: WorkerOptions | None = None,
-    member: Member | None = None,
-) -> int:
-    """Serve the tasks of `module` until told to stop; return the exit code of the process.
-
-    Call it from the main thread: it takes the stop signals, and puts the
-    previous handlers back at the end. A job server that cannot be reached is
-    tried again for ever.
+) -> Duty:
+    """Work out what a worker of `module` is to do.
 
     Args:
         module: whose tasks are served.
         queues: serve only their tasks; none, or ``*``, means all.
         settings: of the project.
-        program: that this process belongs to.
+        program: that the process belongs to.
         options: how the process behaves.
-        member: of the pool that forked the process.
 
     Raises:
         UnknownName: the module has no task in one of the queues.
-        ConfigError: a hook, a job server or the prefix of the settings cannot be used, or
-            a task needs a key that they do not have.
+        ConfigError: a hook or the prefix of the settings cannot be used.
     """
-    options = options or WorkerOptions()
     chosen = choose_queues(module, queues)
     info = WorkerInfo(
         program=program,
@@ -96,6 +105,22 @@ def serve(
         release=release_of(settings),
     )
     selected = hooks.select(module.module, settings.hooks)
+    return Duty(info=info, hooks=selected, settings=settings, options=options or WorkerOptions())
+
+
+def serve(duty: Duty, *, member: Member | None = None) -> int:
+    """Do this until told to stop; return the exit code of the process.
+
+    Call it from the main thread: it takes the stop signals, and puts the
+    previous handlers back at the end. A job server that cannot be reached is
+    tried again for ever. `member` is the process as the pool that forked it has it.
+
+    Raises:
+        ConfigError: a job server of the settings cannot be used, or a task needs a key that
+            they do not have.
+    """
+    info, selected, settings, options = duty.info, duty.hooks, duty.settings, duty.options
+    program = info.program
     process = os.environ.get("SUPERVISOR_PROCESS_NAME", program)
     if options.cpu_affinity:
         number = member.slot if member else _number(process)

@@ -12,7 +12,7 @@ from gearfleet.config import Settings
 from gearfleet.errors import ConfigError, UnknownName
 from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
 from gearfleet.tasks import App, Task, WorkerModule
-from gearfleet.worker.process import choose_queues, client_id, serve, tasks_by_function
+from gearfleet.worker.process import choose_queues, client_id, prepare, serve, tasks_by_function
 
 
 def work() -> None: ...
@@ -76,4 +76,4 @@ def test_client_id__always_fits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_serve__names_the_setting_of_a_job_server_that_cannot_be_one() -> None:
     settings = Settings(servers=("localhost:http",), origin="gearfleet.toml", root=Path())
     with pytest.raises(ConfigError, match=r"'servers' of gearfleet.toml: Port 'http'"):
-        serve(MODULE, settings=settings, program="p")
+        serve(prepare(MODULE, settings=settings, program="p"))

@@ -20,7 +20,7 @@ from gearfleet.tasks.meta import Meta
 from gearfleet.tasks.packing import Packing
 from gearfleet.tasks.payload import Call
 from gearfleet.worker.executor import Executor
-from gearfleet.worker.hooks import Hooks, select
+from gearfleet.worker.hooks import Hooks
 from gearfleet.worker.soft_limit import SoftLimit
 
 if TYPE_CHECKING:
@@ -36,18 +36,13 @@ _EXTRA = ("setproctitle",)
 _TIMES = 100
 
 
-def warm(module: str, settings: Settings) -> None:
-    """Import and run what every worker of `module` would, then keep the collector from all of it.
-
-    Raises:
-        ConfigError: a hook of the settings cannot be used.
-    """
+def warm(settings: Settings) -> None:
+    """Import and run what every worker would, then keep the collector from all of it."""
     for late in _LATE:
         import_module(late)
     for extra in _EXTRA:
         with suppress(ImportError):
             import_module(extra)
-    select(module, settings.hooks)
     thread = threading.Thread(target=_rehearse, args=(Packing.of(settings),))
     thread.start()
     thread.join()

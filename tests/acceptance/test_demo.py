@@ -42,6 +42,11 @@ def test_demo__restarts_a_fleet_under_load_without_losing_a_job_and_keeps_it_whe
     assert score["pids_before"].keys() == score["pids_after"].keys()
     assert not set(score["pids_before"].values()) & set(score["pids_after"].values())
     assert score["fewest_running"] == len(score["pids_before"]) - 1
+    books = score["books"]
+    assert 0 < books["recorded"] == score["in_background"] < score["submitted"]
+    assert (books["schedule"], books["turnover"]) == ("overdue report", "2.10")
+    assert re.fullmatch("[0-9a-f]{32}", books["job"])
+    assert (books["status"], books["account"]) == ("SUCCESSFUL", {"orders": 120, "total": "239.30"})
     folder = folder_in(done.stderr)
     assert processes_of(folder)
     advice = done.stderr.partition("When you are done:")[2]
@@ -52,7 +57,7 @@ def test_demo__restarts_a_fleet_under_load_without_losing_a_job_and_keeps_it_whe
 
 
 def test_demo__cleans_up_after_ctrl_c(tmp_path: Path) -> None:
-    demo = Process([*GEARFLEET, "demo"], log=tmp_path / "log")
+    demo = Process([*GEARFLEET, "demo", "--jobs", "4"], log=tmp_path / "log")
     try:
         demo.wait_for_output("gearfleet restart bar", timeout=SLOW)
         folder = folder_in(demo.output())

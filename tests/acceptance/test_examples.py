@@ -146,13 +146,21 @@ class Shop:
         return (self.data / "ledger.txt").read_text().splitlines()
 
 
-@pytest.fixture
-def shop(tmp_path: Path, embedded: JobServer) -> Shop:
-    folder = tmp_path / "shop"
-    shutil.copytree(ROOT / "examples" / "shop", folder, ignore=shutil.ignore_patterns("data"))
-    shop = Shop(folder, tmp_path / "data", embedded.address)
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a shop that is opened, and that no test changes."""
+    place = tmp_path_factory.mktemp("opened")
+    ignored = shutil.ignore_patterns("data", "__pycache__")
+    shutil.copytree(ROOT / "examples" / "shop", place / "shop", ignore=ignored)
+    shop = Shop(place / "shop", place / "data", "127.0.0.1:1")
     shop.manage("open_shop", "--orders", str(ORDERS))
-    return shop
+    return place
+
+
+@pytest.fixture
+def shop(opened: Path, tmp_path: Path, embedded: JobServer) -> Shop:
+    shutil.copytree(opened, tmp_path, dirs_exist_ok=True)
+    return Shop(tmp_path / "shop", tmp_path / "data", embedded.address)
 
 
 def size_of_png(data: bytes) -> tuple[int, int]:
@@ -175,7 +183,8 @@ def test_shop__its_rendered_fleet_works(
     shop.run(*GEARFLEET, "render", "-o", supervisord.conf_d)
     assert groups_of((supervisord.conf_d / "groups.conf").read_text()) == {
         "bar": "worker_bar,worker_bar2",
-        "foo": "worker_foo",
+        "foo": "shop_tasks,worker_foo",
+        "scheduler": "scheduler",
     }
     supervisord.start()
     supervisord.wait_until_running()
@@ -183,8 +192,8 @@ def test_shop__its_rendered_fleet_works(
     embedded.wait_for_workers("shop.worker_bar.thumbnail", 3)
 
     assert client.submit("shop.worker_bar.thumbnail", 7) == "7.png"
-    assert size_of_png((shop.data / "photos" / "7.png").read_bytes()) == (240, 180)
-    assert size_of_png((shop.data / "thumbnails" / "7.png").read_bytes()) == (48, 36)
+    assert size_of_png((shop.data / "photos" / "7.png").read_bytes()) == (160, 120)
+    assert size_of_png((shop.data / "thumbnails" / "7.png").read_bytes()) == (32, 24)
 
     assert client.submit("shop.worker_foo.invoice", 7) == "7.html"
     assert "<b>0.65</b>" in (shop.data / "invoices" / "7.html").read_text()
@@ -203,13 +212,33 @@ def test_shop__its_rendered_fleet_works(
         assert result == "Result: '8.png'"
         assert background.startswith("In the background: H:")
 
+    books = json.loads(shop.manage("show_books", "--json", "--wait-for", "2"))
+    assert books["recorded"] == 2  # the invoices in the background
+    assert (books["schedule"], books["turnover"]) == ("overdue report", str(turnover))
+    assert (books["status"], books["account"]) == ("SUCCESSFUL", {"orders": 2, "total": "4.90"})
+
     assert supervisord.ctl("stop", "bar:*").returncode == 0
     ledger = shop.ledger()
-    assert ledger[:4] == ["thumbnail 7", "invoice 7", "confirm 7", "sales_report 2026-03-02"]
+    assert ledger.count("sales_report 2026-03-02") == 2  # ours, and that of the schedule
+    done = [line for line in ledger if not line.startswith("sales_report")]
+    assert done[:3] == ["thumbnail 7", "invoice 7", "confirm 7"]
+    assert ledger.count("account Ada") == 1
     assert ledger.count("thumbnail 8") == 2
     goodbyes = [line.split() for line in ledger if line.startswith("signed off")]
     assert len(goodbyes) == 3
     assert sum(int(words[-2]) for words in goodbyes) == 3
+
+
+def test_shop__the_day_that_its_schedule_means_is_reported(shop: Shop) -> None:
+    code = (
+        "from datetime import UTC, datetime\n"
+        "from shop.gearman_workers.worker_foo import sales_report\n"
+        "print(sales_report(datetime(2026, 3, 2, 20, tzinfo=UTC)))"
+    )
+    assert shop.manage("shell", "-v", "0", "-c", code).split() == ["7.55"]
+    assert (shop.data / "reports" / "2026-03-02.csv").exists()
+    (closing_time,) = json.loads(shop.run(*GEARFLEET, "schedule", "list", "--json"))[:1]
+    assert (closing_time["name"], closing_time["schedule_type"]) == ("closing time", "daily")
 
 
 def test_shop__tasks_are_functions_that_do_the_same_each_time(shop: Shop) -> None:

@@ -41,7 +41,7 @@ class Picture:
         return cls(width, height, rows)
 
 
-def draw(seed: int, width: int = 240, height: int = 180) -> Picture:
+def draw(seed: int, width: int = 160, height: int = 120) -> Picture:
     """Return a sun over the sea; the seed chooses the sun's place and the time of day."""
     sun_x, sun_y, radius = width * (seed * 7 % 10 + 1) // 12, height // 4, height // 8
     night = seed * 37 % 120

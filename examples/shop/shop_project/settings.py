@@ -1,7 +1,9 @@
-"""Settings of the shop: SQLite, e-mails as files, and a fleet of seven workers."""
+"""Settings of the shop: SQLite, e-mails as files, and a fleet of seven workers and a scheduler."""
 
 import os
 from pathlib import Path
+
+import django
 
 BASE_DIR = Path(__file__).resolve().parents[1]
 
@@ -19,12 +21,18 @@ INSTALLED_APPS = [
     "shop",
     "post",
 ]
+if django.VERSION < (6, 0):  # the framework of tasks is a package: pip install 'gearfleet[tasks]'
+    INSTALLED_APPS.append("django_tasks")
 
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": SHOP_DATA / "shop.sqlite3",
-        "OPTIONS": {"timeout": 20},
+        # Many workers write, and readers do not wait for them.
+        "OPTIONS": {
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
     }
 }
 
@@ -34,7 +42,17 @@ DEFAULT_FROM_EMAIL = "Photo Shop <orders@shop.example>"
 
 GEARFLEET = {
     "SERVERS": ["127.0.0.1:4730"],
-    "FLEET": {"processes": 2, "environment": {"SHOP_DATA": str(SHOP_DATA)}},
-    "QUEUES": {"bar": {"drain_timeout": 30}},
+    "RESULTS": "django",
+    "SAVE_LIMIT": 0,  # all of them
+    "FLEET": {"environment": {"SHOP_DATA": str(SHOP_DATA)}},
+    # A worker that imports Django is up in less than a second.
+    "QUEUES": {"bar": {"processes": 2, "drain_timeout": 30, "startsecs": 1}},
     "PROGRAMS": {"worker_bar": {"processes": 3}},
+}
+
+TASKS = {
+    "default": {
+        "BACKEND": "gearfleet.contrib.django.backend.GearmanBackend",
+        "QUEUES": ["foo"],
+    }
 }

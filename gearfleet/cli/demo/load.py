@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BACKGROUND = (("shop.worker_bar.thumbnail", "thumbnail"), ("shop.worker_foo.invoice", "invoice"))
 FOREGROUND = (("post.worker_bar2.confirm", "confirm"),)
 #: A pause after each submit, so that jobs flow for as long as a restart takes.
-PAUSE = 0.05
+PAUSE = 0.03
 #: More jobs than this do not wait: a slow machine shall not work through a backlog for minutes.
 BACKLOG = 40
 
@@ -53,6 +53,12 @@ class Load:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+
+    @property
+    def in_background(self) -> int:
+        """How many of the jobs nobody waits for: their results are recorded."""
+        entries = tuple(f"{entry} " for _, entry in BACKGROUND)
+        return sum(job.startswith(entries) for job in self.submitted)
 
     def times_done(self) -> Counter[str]:
         """Return how often each job stands in the ledger, as far as it does."""

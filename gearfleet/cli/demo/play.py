@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from gearfleet.cli.demo.books import Books, read_books
 from gearfleet.cli.demo.load import Load
 from gearfleet.cli.demo.stage import Stage
 from gearfleet.errors import EXIT_FAILED
@@ -40,6 +41,8 @@ class Score:
     pids_before: Mapping[str, int]
     pids_after: Mapping[str, int]
     fewest_running: int
+    in_background: int
+    books: Books
     seconds: float
 
     @property
@@ -51,8 +54,14 @@ class Score:
 
     @property
     def is_good(self) -> bool:
-        """Whether the fleet was restarted and nothing was lost."""
-        return not (self.lost or self.failures or self.kept or self.restart_status)
+        """Whether the fleet was restarted, nothing was lost and all results are there."""
+        is_safe = not (self.lost or self.failures or self.kept or self.restart_status)
+        return is_safe and self.is_recorded and self.books.account is not None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether there is a result of every background job."""
+        return self.books.recorded == self.in_background
 
 
 def play(*, servers: str | None, jobs: int, keep: bool, output: Output) -> int:
@@ -121,6 +130,7 @@ def _restart_under_load(stage: Stage, control: Supervisor, jobs: int, output: Ou
             load.stop()
         _wait(lambda: bar.show(load) >= len(load.submitted), FINISH_TIMEOUT)
     counts = load.times_done()
+    seconds = time.monotonic() - began
     return Score(
         submitted=len(load.submitted),
         done=len(counts),
@@ -131,7 +141,9 @@ def _restart_under_load(stage: Stage, control: Supervisor, jobs: int, output: Ou
         pids_before=before,
         pids_after=_pids(control),
         fewest_running=sampler.fewest,
-        seconds=time.monotonic() - began,
+        in_background=load.in_background,
+        books=read_books(stage, load.in_background),
+        seconds=seconds,
     )
 
 
@@ -213,6 +225,8 @@ def _report(score: Score, output: Output) -> None:
         ("lost", str(len(score.lost))),
         ("run twice", str(len(score.twice))),
         (f"fewest RUNNING in group {GROUP}", f"{score.fewest_running} of {len(score.pids_before)}"),
+        ("results recorded", f"{score.books.recorded} of {score.in_background} background jobs"),
+        *score.books.rows,
         ("seconds", f"{score.seconds:.1f}"),
         *(
             (name, f"pid {pid} -> {score.pids_after.get(name, 0)}")
@@ -229,6 +243,11 @@ def _complaints(score: Score) -> list[str]:
     texts = [f"Failed: {failure}" for failure in score.failures]
     texts += [f"Lost: {job}" for job in score.lost]
     texts += [f"Not restarted: {name}" for name in score.kept]
+    if not score.is_recorded:
+        missing = score.in_background - score.books.recorded
+        texts.append(f"Not recorded: the results of {missing} background jobs")
+    if score.books.account is None:
+        texts.append(f"Failed: Django's task account is {score.books.status}")
     if score.restart_status:
         texts.append(f"supervisorctl gearfleet restart {GROUP} ended with {score.restart_status}")
     return texts

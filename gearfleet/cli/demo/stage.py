@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 EXAMPLES = "gearfleet.examples"
 SETTINGS = "shop_project.settings"
+SCHEDULER = "scheduler"  # the group of the only process that is no worker
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 _CHECKOUT = Path(__file__).resolve().parents[3] / "examples"
@@ -106,6 +107,7 @@ class Stage:
 
     def open_shop(self, orders: int) -> None:
         """Copy the example project and give it `orders` orders to work on."""
+        _check_django()
         source = files(EXAMPLES) if find_spec(EXAMPLES) else _CHECKOUT
         with as_file(source / "shop") as shop:
             shutil.copytree(
@@ -224,6 +226,15 @@ class Stage:
         return value
 
 
+def _check_django() -> None:
+    """Raise `GearfleetError` if the shop cannot be imported here."""
+    if not (find_spec("django") and (find_spec("django.tasks") or find_spec("django_tasks"))):
+        raise GearfleetError(
+            "The demo runs a Django project that has some of Django's tasks, and this Python "
+            "lacks them: pip install 'gearfleet[tasks]'"
+        )
+
+
 def _address_in(log: Path) -> str:
     """Return the address that the job server says it listens on, or nothing yet."""
     said = re.search(r"^Listening on (\S+)\n", log.read_text(), re.MULTILINE)
@@ -247,7 +258,8 @@ def _all_registered(control: Supervisor, servers: str) -> bool:
     from gearfleet.supervisor.registrations import ask
 
     registered = {worker.pid for worker in ask(split_list(servers), lambda event: None)()}
-    return registered >= {process.pid for process in control.processes()}
+    workers = {each.pid for each in control.processes() if each.group != SCHEDULER}
+    return registered >= workers
 
 
 @contextmanager

@@ -11,7 +11,7 @@ _made = count()
 
 
 @task(queue="bar")
-def thumbnail(order_id: int, width: int = 48) -> str:
+def thumbnail(order_id: int, width: int = 32) -> str:
     """Scale the photo of an order; return the name of the file."""
     photo = Picture.from_png(storage.place("photos", f"{order_id}.png").read_bytes())
     path = storage.place("thumbnails", f"{order_id}.png")

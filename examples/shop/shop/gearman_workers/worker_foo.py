@@ -2,12 +2,12 @@
 
 import csv
 import io
-from datetime import date
+from datetime import date, datetime, time
 from decimal import Decimal
 
 from django.template import Context, Engine
 
-from gearfleet import task
+from gearfleet import periodic, task
 from shop import storage
 from shop.models import Order
 
@@ -30,9 +30,12 @@ def invoice(order_id: int) -> str:
     return path.name
 
 
+@periodic("daily", start=time(20), name="closing time", intended_date_kwarg="day")
 @task(queue="foo")
 def sales_report(day: date) -> Decimal:
     """Write the orders of a day as CSV; return the day's turnover."""
+    if isinstance(day, datetime):  # the moment for which its schedule means it
+        day = day.date()
     orders = list(Order.objects.filter(day=day))
     text = io.StringIO()
     table = csv.writer(text)

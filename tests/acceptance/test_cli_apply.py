@@ -48,7 +48,7 @@ def actions(told: dict[str, Any]) -> dict[str, str]:
 
 def test_apply__under_load_disturbs_no_process_and_no_job(site: Site) -> None:
     with Load(site) as load:
-        wait_for(lambda: load.count > 5, "some load")
+        load.wait_for_more()
         before = site.pids()
         site.settings(8)
         added = {f"worker_bar_0{number}": "add" for number in range(2, 8)}

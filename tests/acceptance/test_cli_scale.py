@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.sites import Load, Site
-from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +31,7 @@ def site(shared: Site) -> Site:
 
 def test_scale__under_load_up_and_down_until_the_next_apply(site: Site) -> None:
     with Load(site) as load:
-        wait_for(lambda: load.count > 5, "some load")
+        load.wait_for_more()
         before = site.pids()
         done = site.scale("bar=4")
         assert done.returncode == 0, done.stderr

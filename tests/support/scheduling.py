@@ -21,7 +21,7 @@ TOGETHER = (
     "tests/acceptance/test_cli_top.py",
     "tests/acceptance/test_django_tasks.py",
     "tests/acceptance/test_restart_live.py",
-    "tests/acceptance/test_scale_hosts.py",
+    "tests/acceptance/test_live_hosts.py",
     "tests/integration/test_django_",
     "tests/originals/test_j20_",
     "tests/packaging/",

@@ -131,6 +131,7 @@ class Load:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._known = len(site.lines())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._submit)
         self.count = 0
@@ -143,9 +144,17 @@ class Load:
         self._stop.set()
         self._thread.join()
         if kind is None:
-            wait_for(lambda: len(self._site.lines()) >= 2 * self.count, "all jobs to be done")
+            wait_for(lambda: len(self._news()) >= 2 * self.count, "all jobs to be done")
             wanted = {f"{word} {n}": 1 for n in range(self.count) for word in ("begin", "end")}
-            assert Counter(self._site.lines()) == wanted
+            assert Counter(self._news()) == wanted
+
+    def wait_for_more(self, count: int = 5) -> None:
+        """Wait until so many further jobs have been submitted, and some were done."""
+        submitted, done = self.count + count, len(self._news()) + count
+        wait_for(lambda: self.count >= submitted and len(self._news()) >= done, "some load")
+
+    def _news(self) -> list[str]:
+        return self._site.lines()[self._known :]
 
     def _submit(self) -> None:
         while not self._stop.wait(0.02):

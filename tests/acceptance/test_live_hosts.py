@@ -1,4 +1,4 @@
-"""`gearfleet scale --host`: supervisord changes the files of its own host."""
+"""Verbs with `--host` on a fleet at work: each supervisord changes what is on its own host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from tests.support.crews import EXTENSION, require_debian
 from tests.support.processes import GEARFLEET, clean_environment, run
 from tests.support.sites import Load, Site
 from tests.support.supervisord import Supervisord
-from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     import subprocess
@@ -72,7 +71,7 @@ def farm(shared: Farm) -> Farm:
 def test_scale__of_a_role_goes_from_host_to_host_under_load(farm: Farm) -> None:
     before = {host: farm.pids(host) for host in farm.daemons}
     with Load(farm.site) as load:
-        wait_for(lambda: load.count > 5, "some load")
+        load.wait_for_more()
         done = farm.gearfleet("scale", "bar=3", "--host", "web", "--json")
     assert done.returncode == 0, done.stderr
     first, second = json.loads(done.stdout)
@@ -83,6 +82,26 @@ def test_scale__of_a_role_goes_from_host_to_host_under_load(farm: Farm) -> None:
         assert after.keys() == {f"worker_bar_0{number}" for number in range(3)}
         assert {name: after[name] for name in before[host]} == before[host]
         assert daemon.ctl("reread").stdout == "No config updates to processes\n"
+
+
+def test_restart_stop_and_start__from_host_to_host_under_load(farm: Farm) -> None:
+    before = [*farm.pids("web1").values(), *farm.pids("web2").values()]
+    with Load(farm.site) as load:
+        load.wait_for_more()
+        restarted = farm.gearfleet("restart", "bar", "--host", "web", "--json")
+        assert restarted.returncode == 0, restarted.stderr
+        load.wait_for_more()
+        stopped = farm.gearfleet("stop", "bar", "--host", "web1")
+        assert (stopped.returncode, set(farm.pids("web1").values())) == (0, {0}), stopped.stderr
+        load.wait_for_more()
+        started = farm.gearfleet("start", "bar", "--host", "all")
+        assert started.returncode == 0, started.stderr
+        load.wait_for_more()
+    hosts = json.loads(restarted.stdout)
+    assert [len(host["result"][0]["restarted"]) for host in hosts] == [2, 2]
+    assert [host["result"][0]["killed"] for host in hosts] == [[], []]
+    after = [*farm.pids("web1").values(), *farm.pids("web2").values()]
+    assert all(after) and not {*after} & {*before}
 
 
 def test_scale__what_is_tried_or_refused_changes_no_host(farm: Farm) -> None:

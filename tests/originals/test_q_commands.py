@@ -67,7 +67,9 @@ def start(project: Project) -> Iterator[Start]:
 
 @pytest.fixture
 def client(gearmand: JobServer) -> Iterator[Client]:
-    client = Client(Settings(servers=(gearmand.address,), signing_keys=(SECRET_KEY,)))
+    client = Client(
+        Settings(servers=(gearmand.address,), signing_keys=(SECRET_KEY,), prefix="shop.")
+    )
     yield client
     client.close()
 
@@ -104,8 +106,8 @@ def test_qx15__one_queue_only(
 ) -> None:
     cluster = start("qcluster", "-n", "front")
     cluster.wait_for_output("All 2 workers serve")
-    assert gearmand.workers_of(f"{function}.pid") == 2
-    assert gearmand.workers_of(f"{function}.note") == 0
+    assert gearmand.workers_of(f"shop.{function}.pid") == 2
+    assert gearmand.workers_of(f"shop.{function}.note") == 0
 
 
 def test_qx18__run_once_does_what_waits(project: Project, client: Client, function: str) -> None:
@@ -145,7 +147,7 @@ def test_qx18__the_commands_that_show(
     project: Project, start: Start, client: Client, function: str, gearmand: JobServer
 ) -> None:
     worker = start("gearfleet", "worker")
-    gearmand.wait_for_workers(f"{function}.pid")
+    gearmand.wait_for_workers(f"shop.{function}.pid")
     assert client.submit(f"{function}.pid") == worker.pid
     monitor, memory, of_workers, info, settings, ids, page = said_by(
         project,
@@ -160,7 +162,7 @@ def test_qx18__the_commands_that_show(
     assert str(worker.pid) in of_workers
     for said in (info, page):
         rows = json.loads(said)["queues"]
-        (front,) = [row for row in rows if row["function"] == f"{function}.pid"]
+        (front,) = [row for row in rows if row["function"] == f"shop.{function}.pid"]
         assert (front["queue"], front["workers"]) == ("front", 1)
     values = {row["setting"]: row["value"] for row in json.loads(settings)}
     assert values["servers"] == [gearmand.address]

@@ -7,9 +7,11 @@ from typing import Any
 
 import django
 from django.apps import AppConfig
+from django.core.checks import register
 from django.core.signals import setting_changed
 
 from gearfleet import config
+from gearfleet.contrib.django.checks import check_settings
 from gearfleet.contrib.django.project import SETTINGS, django_settings
 
 
@@ -26,6 +28,7 @@ class GearfleetConfig(AppConfig):
         """Read the settings when they are first needed, and again when a test changes them."""
         config.use(django_settings)
         setting_changed.connect(_forget, dispatch_uid="gearfleet")
+        register(check_settings, "gearfleet")
         import_module("gearfleet.contrib.django.signals")  # it listens to what is submitted
         if django.VERSION >= (6, 0):
             # Until somebody imports it, Django does not ask the backends of TASKS what is wrong.

@@ -15,17 +15,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from gearfleet.config import read_settings, values, with_environment
-from gearfleet.config.options import checked
+from gearfleet.config import read_settings, with_environment
+from gearfleet.contrib.django import originals
+from gearfleet.contrib.django.originals import ztask
 from gearfleet.errors import ConfigError, WorkerModuleImportError
 from gearfleet.results.store import close_stores
 from gearfleet.tasks import App, apps_of
-from gearfleet.tasks.naming import function_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,55 +33,14 @@ if TYPE_CHECKING:
 
 ORIGIN = "Django settings GEARFLEET"
 
-#: Where the originals keep the job servers; the first that is set counts.
-SERVERS = ("GEARMAN_CLIENT_SERVERS", "GEARMAN_SERVERS", "GEARMAN_WORKER_SERVERS")
-WORKER_SERVERS = ("GEARMAN_WORKER_SERVERS", "GEARMAN_SERVERS", "GEARMAN_CLIENT_SERVERS")
-
-#: Names of the originals for keys of ours whose values mean the same.
-SAME = {
-    "ZTASKD_ALWAYS_EAGER": "always_eager",
-    "ZTASKD_DISABLED": "disabled",
-    "ZTASKD_RETRY_COUNT": "retries",
-    "ZTASKD_RETRY_AFTER": "retry_after",
-}
-
 #: With what jobs are signed, unless GEARFLEET says otherwise.
 SECRETS = ("SECRET_KEY", "SECRET_KEY_FALLBACKS")
-
-#: How the originals make functions of task names.
-NAMES = ("GEARMAN_JOB_NAME", "GEARMAN_CLIENT_NAMESPACE")
-
-#: What django-ztask calls when it starts, which is what hooks are for.
-ON_LOAD = "ZTASKD_ON_LOAD"
-
-#: Where Django Q keeps what it says of its workers.
-Q_SETTINGS = ("Q_CLUSTER", "Q_WORKERS")
-
-#: The keys of Q_CLUSTER for options of ours. `daemonize_workers` has none: it let the tasks of
-#: Django Q start processes, which those of every worker of ours may.
-Q_KEYS = {
-    "workers": "processes",
-    "recycle": "max_jobs",
-    "max_rss": "max_rss",
-    "cpu_affinity": "cpu_affinity",
-}
-
-#: Which of the originals' settings may give each key of ours.
-_ORIGINALS: Mapping[str, tuple[str, ...]] = {
-    **{key: (name,) for name, key in SAME.items()},
-    "servers": SERVERS,
-    "worker_servers": WORKER_SERVERS,
-    "prefix": NAMES,
-}
 
 #: The hook that hands failures on to the error reporters of Django Q.
 REPORTER = "gearfleet.contrib.django.reporters.report"
 
 #: All settings that `django_settings` reads.
-SETTINGS = frozenset(
-    {"GEARFLEET", "BASE_DIR", "USE_TZ", "TIME_ZONE", ON_LOAD}
-    | {*Q_SETTINGS, *SECRETS, *SERVERS, *SAME, *NAMES}
-)
+SETTINGS = originals.SETTINGS | {"GEARFLEET", "BASE_DIR", "USE_TZ", "TIME_ZONE", *SECRETS}
 
 #: As Django does around a request, so that a job never gets a connection that
 #: the database has closed meanwhile.
@@ -150,12 +108,9 @@ def read_django(
     Raises:
         ConfigError: GEARFLEET has an unknown key or a value of the wrong kind.
     """
-    table = getattr(django, "GEARFLEET", {})
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{ORIGIN} must be a dict; it is {table!r}")
+    lowered = table_of(django)
     root = Path(getattr(django, "BASE_DIR", None) or Path.cwd())
-    lowered = _lower(table)
-    merged = _with_originals(lowered, django)
+    merged, sources = _with_originals(lowered, django)
     installed = tuple(installed)
     has_app = any(app.label == "gearfleet" for app in installed)
     if has_app:
@@ -170,7 +125,7 @@ def read_django(
     settings = replace(
         settings,
         hooks=_joined_hooks(DATABASE_HOOKS, SIGNAL_HOOKS if has_app else {}, hooks),
-        sources={**settings.sources, **_other_sources(merged, lowered, django)},
+        sources={**settings.sources, **sources},
     )
     return with_environment(settings, environ)
 
@@ -195,51 +150,25 @@ def _installed() -> tuple[App, ...]:
     return tuple(App(name=one.name, label=one.label) for one in apps.get_app_configs())
 
 
-def _with_originals(table: Any, django: object) -> dict[str, Any]:
-    """Return the table under which the originals' own settings lie."""
-    found = {key: getattr(django, name) for name, key in SAME.items() if hasattr(django, name)}
+def table_of(django: object) -> dict[str, Any]:
+    """Return GEARFLEET with the keys of a settings file.
+
+    Raises:
+        ConfigError: it is no dict.
+    """
+    table = getattr(django, "GEARFLEET", {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{ORIGIN} must be a dict; it is {table!r}")
+    lowered: dict[str, Any] = _lower(table)
+    return lowered
+
+
+def _with_originals(table: dict[str, Any], django: object) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the table under which the originals' own settings lie, and which of them gave what."""
+    merged, sources = originals.with_readings(table, originals.readings(django))
     if getattr(django, "USE_TZ", True):
-        found["time_zone"] = getattr(django, "TIME_ZONE", None) or "UTC"
-    if "servers" not in table:
-        found |= _servers(django)
-    if (prefix := _prefix(django)) is not None:
-        found["prefix"] = prefix
-    if options := _of_django_q(django):
-        found["fleet"] = {option: value for option, (value, _) in options.items()}
-    return {**found, **table, **_joined(found, table, "fleet")}
-
-
-def _other_sources(merged: Any, table: Any, django: object) -> dict[str, str]:
-    """Return which of the originals' settings gave a key that `table` does not have."""
-    found = {
-        key: next(name for name in names if getattr(django, name, None) is not None)
-        for key, names in _ORIGINALS.items()
-        if key in merged and key not in table
-    }
-    ours = table.get("fleet") or ()
-    options = _of_django_q(django).items()
-    found |= {f"fleet.{option}": name for option, (_, name) in options if option not in ours}
-    return {key: f"Django settings {name}" for key, name in found.items()}
-
-
-def _joined(first: Mapping[str, Any], second: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Return the table under `key` of both; what the second says counts."""
-    one, two = first.get(key), second.get(key)
-    return {key: {**one, **two}} if isinstance(one, Mapping) and isinstance(two, Mapping) else {}
-
-
-def _of_django_q(django: object) -> dict[str, tuple[Any, str]]:
-    """Return the options that Django Q's settings give to all workers, each with its setting."""
-    workers, cluster = (getattr(django, name, None) for name in ("Q_WORKERS", "Q_CLUSTER"))
-    found = {} if workers is None else {"processes": (workers, "Q_WORKERS")}
-    return found | (_of_cluster(cluster) if isinstance(cluster, Mapping) else {})
-
-
-def _of_cluster(cluster: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
-    named = {key: cluster[key] for key in Q_KEYS if cluster.get(key) is not None}
-    if "max_rss" in named:
-        named["max_rss"] = f"{named['max_rss']}KB"
-    return {Q_KEYS[key]: (value, f"Q_CLUSTER['{key}']") for key, value in named.items()}
+        merged.setdefault("time_zone", getattr(django, "TIME_ZONE", None) or "UTC")
+    return merged, sources
 
 
 def _secrets(django: object) -> tuple[str, ...]:
@@ -258,40 +187,11 @@ def _secret(secret: str | bytes) -> str:
     return secret.decode("latin-1") if isinstance(secret, bytes) else str(secret)
 
 
-def _servers(django: object) -> dict[str, Any]:
-    clients, workers = (_first(django, names) for names in (SERVERS, WORKER_SERVERS))
-    if not clients:
-        return {}
-    return {"servers": clients} if workers == clients else {
-        "servers": clients, "worker_servers": workers,
-    }  # fmt: skip
-
-
-def _first(django: object, names: Iterable[str]) -> Any:
-    found = next(filter(None, (getattr(django, name, None) for name in names)), None)
-    return [found] if isinstance(found, str) else found
-
-
-def _prefix(django: object) -> str | Callable[[str], str] | None:
-    """Return what GEARMAN_JOB_NAME and GEARMAN_CLIENT_NAMESPACE together make of a name."""
-    named = getattr(django, "GEARMAN_JOB_NAME", None)
-    space = getattr(django, "GEARMAN_CLIENT_NAMESPACE", None)
-    if not (callable(named) or named == "cwd"):
-        named = None  # as django-gearman has it: the names stay as they are
-    if not space:
-        return named
-    return partial(_in_namespace, named or "", str(space))
-
-
-def _in_namespace(inner: str | Callable[[str], str], space: str, name: str) -> str:
-    return f"{function_name(name, inner)}@{space}"
-
-
 def _with_on_load(
     hooks: Mapping[str, tuple[str, ...]], django: object
 ) -> dict[str, tuple[str, ...]]:
     """Return `hooks` with what django-ztask calls at each start, first and in its order."""
-    named = checked(values.texts, getattr(django, ON_LOAD, None) or (), ON_LOAD)
+    named = tuple(getattr(django, ztask.ON_LOAD, None) or ())
     started = (*named, *hooks.get("on_start", ()))
     return {**hooks, "on_start": started} if named else dict(hooks)
 

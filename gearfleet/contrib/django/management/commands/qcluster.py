@@ -9,12 +9,15 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
 from gearfleet.cli import info
 from gearfleet.cli.project import load_project
 from gearfleet.cli.seen import places_of
 from gearfleet.cli.together import run_together
 from gearfleet.contrib.django.management.again import manage
 from gearfleet.contrib.django.management.verbs import VerbCommand
+from gearfleet.contrib.django.originals.django_q import has_scheduler, queue_of
 from gearfleet.errors import EXIT_RECYCLED
 from gearfleet.fleet import worker_flags
 from gearfleet.monitor.sample import take
@@ -56,18 +59,23 @@ class Command(VerbCommand):
 
 def cluster(args: Namespace, _output: Output) -> int:
     """Run the cluster; return the exit code of what could not go on."""
+    is_scheduler, args.name = has_scheduler(settings, args.name), queue_of(settings, args.name)
     queue = ["-q", args.name] if args.name else []
     if args.run_once:
-        return _run_once(args, queue)
-    options = load_project(args).settings.layers.fleet
+        return _run_once(args, queue, is_scheduler=is_scheduler)
+    layers = load_project(args).settings.layers
+    options = {**layers.fleet, **layers.queues.get(args.name or "", {})}
     pool = ["--processes", str(options.get("processes") or "cpu"), *worker_flags(options)]
     worker = manage(NAME, "gearfleet", "worker", *pool, *queue)
-    return run_together([worker, manage(NAME, "gearfleet", "scheduler")])
+    scheduler = manage(NAME, "gearfleet", "scheduler")
+    return run_together([worker, scheduler] if is_scheduler else [worker])
 
 
-def _run_once(args: Namespace, queue: list[str]) -> int:
+def _run_once(args: Namespace, queue: list[str], *, is_scheduler: bool) -> int:
     """Do what waits, and end; what cannot be submitted is for the next time."""
-    code = subprocess.call(manage(NAME, "gearfleet", "scheduler", "--once"))
+    code = 0
+    if is_scheduler:
+        code = subprocess.call(manage(NAME, "gearfleet", "scheduler", "--once"))
     while True:
         ended = subprocess.call(manage(NAME, "gearfleet", "worker", *_IDLE, *queue))
         if ended != EXIT_RECYCLED or not _is_left(args):

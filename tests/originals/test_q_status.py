@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from tests.support.job_servers import JobServer
 
 
-def entry(number: int, state: str) -> BoardEntry:
+def entry(number: int, state: str, previous: str = "") -> BoardEntry:
     """Return the board of a worker, of which the one with the lowest number is the oldest."""
     return BoardEntry(
         path=Path(str(number)),
-        about=About(program="worker_foo", pid=number, began=1000.0 + number, host="web1"),
+        about=About(
+            program="worker_foo", pid=number, began=1000.0 + number, host="web1", previous=previous
+        ),
         state=state,
         jobs=(),
         done=0,
@@ -48,6 +50,8 @@ def entry(number: int, state: str) -> BoardEntry:
         (["quiet", "draining"], "Idle"),
         (["draining", "stopping"], "Stopping"),
         (["draining", "busy"], "Working"),
+        (["draining", "ended"], "Stopping"),
+        (["ended", "ended"], "Stopped"),
     ],
 )
 def test_qx22__the_workers_of_a_program_together(states: list[str], status: str) -> None:
@@ -55,7 +59,14 @@ def test_qx22__the_workers_of_a_program_together(states: list[str], status: str)
     (stat,) = stats_of(Sample(now=2000.0, servers=(), supervision=Supervision(workers=workers)))
     assert (stat.cluster_id, stat.host, stat.status) == ("worker_foo", "web1", status)
     assert (stat.workers, stat.tob.timestamp()) == ((1, 2), 1001.0)
-    assert stat.empty_queues()
+    assert (stat.task_q_size, stat.done_q_size, stat.empty_queues()) == (0, 0, True)
+    assert (stat.timestamp.timestamp(), stat.sentinel) == (2000.0, 0), "which are not of this host"
+
+
+def test_qx22__those_who_took_the_place_of_others() -> None:
+    workers = (entry(1, "idle"), entry(2, "idle", previous="killed by SIGKILL"))
+    (stat,) = stats_of(Sample(now=2000.0, servers=(), supervision=Supervision(workers=workers)))
+    assert stat.reincarnations == 1
 
 
 @pytest.fixture
@@ -74,6 +85,7 @@ def test_q19__of_this_host(settings: Settings, function: str) -> None:
     stat = Stat.get("worker_foo")
     assert stat is not None
     assert (stat.status, stat.workers) == ("Idle", (os.getpid(),))
+    assert stat.sentinel == stat.pid == os.getppid()
     assert 60 <= stat.uptime() < 120
     assert stat.task_q_size >= 1
     assert not stat.empty_queues()

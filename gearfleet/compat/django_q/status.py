@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from gearfleet import config
+from gearfleet.worker import procfs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +25,14 @@ class Stat:
     Attributes:
         cluster_id: the program.
         host: on which its workers run.
-        status: ``Starting``, ``Idle``, ``Working`` or ``Stopping``.
+        status: ``Starting``, ``Idle``, ``Working``, ``Stopping`` or ``Stopped``.
         tob: when the oldest of its workers began.
         workers: the pids of its workers.
+        reincarnations: how many of them took the place of one that has ended.
+        sentinel: the pid of who starts them again, a pool's parent or supervisord; 0 if that
+            is not known.
         task_q_size: jobs that wait at the job servers, those of other programs too.
+        timestamp: of this.
     """
 
     cluster_id: str
@@ -35,10 +40,18 @@ class Stat:
     status: str
     tob: datetime
     workers: tuple[int, ...]
+    reincarnations: int
+    sentinel: int
     task_q_size: int
+    timestamp: datetime
 
     #: Results that are not written yet are with the workers; nobody counts them.
     done_q_size: ClassVar[int] = 0
+
+    @property
+    def pid(self) -> int:
+        """As `sentinel`: no other process stands above it."""
+        return self.sentinel
 
     def uptime(self) -> float:
         """Return for how many seconds the oldest worker has run."""
@@ -75,7 +88,10 @@ def stats_of(sample: Sample) -> list[Stat]:
             status=_status({entry.state for entry in entries}),
             tob=_oldest(entries),
             workers=tuple(entry.about.pid for entry in entries),
+            reincarnations=sum(bool(entry.about.previous) for entry in entries),
+            sentinel=_parent(min(entries, key=lambda entry: entry.about.began)),
             task_q_size=waiting,
+            timestamp=datetime.fromtimestamp(sample.now, UTC),
         )
         for program, entries in sorted(programs.items())
     ]
@@ -87,7 +103,14 @@ def _status(states: set[str]) -> str:
         return "Working"
     if states & {"idle", "quiet"}:
         return "Idle"
-    return "Starting" if states & {"starting"} else "Stopping"
+    if states & {"starting"}:
+        return "Starting"
+    return "Stopping" if states - {"ended"} else "Stopped"
+
+
+def _parent(entry: BoardEntry) -> int:
+    """Return the pid of the parent of a worker; 0 if that is gone, or cannot be seen."""
+    return procfs.parent_of(entry.about.pid) if entry.about.is_alive else 0
 
 
 def _oldest(entries: Sequence[BoardEntry]) -> datetime:

@@ -8,7 +8,7 @@ them there are `gearfleet.result` and its kin, and queries:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -98,6 +98,58 @@ class Record(models.Model):
     def record(self) -> TaskRecord:
         """Return it with its values, as `gearfleet.fetch` does."""
         return self.sealed().record()
+
+    # What Django Q's model has beside the fields, by its names.
+
+    @property
+    def func(self) -> str:
+        """The name of the task."""
+        return self.task
+
+    @property
+    def cluster(self) -> str:
+        """The queue of the task."""
+        return self.queue
+
+    @property
+    def success(self) -> bool:
+        """Whether the task returned."""
+        return self.state == "success"
+
+    @property
+    def attempt_count(self) -> int:
+        """How many attempts there were."""
+        return self.attempt
+
+    def time_taken(self) -> float:
+        """Return the seconds from the submit to the end."""
+        return max(0.0, self.stopped - (self.enqueued_at or self.started))
+
+    def get_result(self) -> Any:
+        """Return what the task returned; of one that failed, the text of why."""
+        record = self.record()
+        if record.is_success or record.failure is None:
+            return record.result
+        return record.failure.traceback or str(record.failure)
+
+    def group_result(self, failures: bool = False) -> list[Any]:
+        """Return the results of the job's group; with `failures` also why the others failed."""
+        found = self._group() if failures else self._group().filter(state="success")
+        return [row.get_result() for row in found.order_by("started", "seq")]
+
+    def group_count(self, failures: bool = False) -> int:
+        """Count the jobs of the group; with `failures` only those that failed."""
+        found = self._group()
+        return (found.exclude(state="success") if failures else found).count()
+
+    def group_delete(self, tasks: bool = False) -> int:
+        """Take the jobs out of the group, or with `tasks` delete their records; return how many."""
+        return self._group().delete()[0] if tasks else self._group().update(group="")
+
+    def _group(self) -> models.QuerySet[Record]:
+        """Return the jobs of its group that have ended; none for a job without a group."""
+        found = Record.objects.using(self._state.db).exclude(state="retry")
+        return found.filter(group=self.group) if self.group else found.none()
 
 
 class _Successes(models.Manager[Record]):

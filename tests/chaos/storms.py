@@ -26,7 +26,7 @@ SEED = int(os.environ.get("CHAOS_SEED", "1"))
 BACKLOG = 40
 
 #: Seconds within which the jobs that are left must be done after a storm.
-CALM = 12.0
+CALM = 60.0
 
 TASKS = """
 @task(queue="foo")

@@ -188,7 +188,7 @@ def test_reconcile__a_process_that_was_stopped_stays_stopped(crew: Crew) -> None
 def test_reconcile__a_failure_halts_and_the_next_attempt_does_the_rest(each: Crew) -> None:
     before = each.pids()
     each.mark("broken", "w_00")
-    configure(each, words="--new", options="startsecs=1")
+    configure(each, words="--new", options="startsecs=2")
     told = reconcile(each, share="1")
     (failed,) = told["failed"]
     assert failed["group"] == "bar"
@@ -213,7 +213,7 @@ def test_reconcile__what_was_told_to_stop_when_another_failed_comes_back(crew: C
     reconcile(crew)
     crew.daemon.rpc().supervisor.startProcess("bar:w_00", False)
     wait_for(lambda: crew.states()["w_00"] == "BACKOFF", "w_00 in BACKOFF")
-    configure(crew, words="--new", options="startsecs=1")
+    configure(crew, words="--new", options="startsecs=2")
     told = reconcile(crew, share="2")  # w_00 at once, w_01 in its job
     assert told["failed"][0]["untouched"] == ["w_02", "w_03"]
     assert whats(told)["bar:w_01"] == "resumed"

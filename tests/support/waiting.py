@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Generous, because CI has two cores; a passing test never waits for it.
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 def wait_for(

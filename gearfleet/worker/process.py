@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gearfleet.config import release_of
 from gearfleet.errors import ConfigError, JobInterrupted, UnknownName, did_you_mean
 from gearfleet.tasks.naming import function_name
-from gearfleet.worker import hooks
+from gearfleet.worker import hooks, prometheus
 from gearfleet.worker.affinity import pin
 from gearfleet.worker.client_ids import client_id
 from gearfleet.worker.equipment import TaskWorker, equipped
@@ -125,6 +125,8 @@ def serve(duty: Duty, *, member: Member | None = None) -> int:
     if options.cpu_affinity:
         number = member.slot if member else _number(process)
         pin(options.cpu_affinity, program=program, number=number)
+    if not member:  # whom the parent of its pool outlives
+        prometheus.mark_dead_at_exit()
     staffed = _alone if options.concurrency == 1 else _with_crew
     with (
         _watched(info, settings, options, process, member) as watch,

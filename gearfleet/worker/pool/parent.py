@@ -22,6 +22,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import EXIT_FAILED, EXIT_RECYCLED
+from gearfleet.worker import prometheus
 from gearfleet.worker.pool import linux, news
 from gearfleet.worker.pool.ear import Ear
 from gearfleet.worker.pool.nurseries import Nurseries, own_command
@@ -237,6 +238,7 @@ class Pool:
     # Deaths
 
     def _handle_death(self, death: Death) -> None:
+        prometheus.mark_dead(death.pid)
         if worker := self._workers.pop(death.pid, None):
             self._handle_worker_death(worker, death)
         elif nursery := self._nurseries.bury(death):

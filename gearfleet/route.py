@@ -46,8 +46,8 @@ class Route:
         self.options = options
         self._name = name
         self._waits = waits
-        self._packing = packing
-        self._terms = Terms(function_name(name, settings.prefix), options.codec, options.signed)
+        self._function = function_name(name, settings.prefix)
+        self._pack = packing.packer(Terms(self._function, options.codec, options.signed))
         self._timeout = settings.client_timeout if options.timeout is None else options.timeout
         self._has_time = options.at is not None or options.after is not None
 
@@ -72,8 +72,8 @@ class Route:
         meta = meta_of(options, now, waits=self._waits)
         announce(self._name, args, kwargs, meta)
         return Outgoing(
-            self._terms.function,
-            self._packing.pack(Call(args, kwargs, meta), self._terms),
+            self._function,
+            self._pack(Call(args, kwargs, meta)),
             meta,
             unique_of(meta, options.unique, args, kwargs),
             options,

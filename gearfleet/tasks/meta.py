@@ -68,8 +68,7 @@ _SELDOM = Meta("")[3:]
 #: No number that we send is farther from 0: moments of the next thousands of years, attempts.
 _FAR = 2**53
 
-#: What is said of each job.
-_USUAL = frozenset({"id", "enqueued_at"})
+_made = tuple.__new__
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "id": (str,),
@@ -92,17 +91,17 @@ def read_meta(table: Any) -> Meta:
     Raises:
         PayloadDecodeError: it is none, or has a value of the wrong kind.
     """
-    return _read_usual(table) or _read_any(table)
+    if type(table) is dict and len(table) == 2 and "id" in table and "enqueued_at" in table:
+        # Of most jobs nothing is said that is seldom said.
+        job, moment = table["id"], table["enqueued_at"]
+        if type(job) is str and job.isascii() and type(moment) is float and 0 <= moment < _FAR:
+            return usual_meta(job, moment)
+    return _read_any(table)
 
 
-def _read_usual(table: Any) -> Meta | None:
-    """Return the meta of a job of which nothing is said that is seldom said, else None."""
-    if type(table) is not dict or table.keys() != _USUAL:
-        return None
-    job, moment = table["id"], table["enqueued_at"]
-    if type(job) is str and job.isascii() and type(moment) is float and 0 <= moment < _FAR:
-        return Meta(job, 1, moment)
-    return None
+def usual_meta(job: str, moment: float) -> Meta:
+    """Return the meta of a first attempt of which nothing else is said; `Meta` takes twice the time."""
+    return _made(Meta, (job, 1, moment, *_SELDOM))
 
 
 def _read_any(table: Any) -> Meta:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from gearfleet.config.settings import DEFAULT_MAX_PAYLOAD_BYTES
@@ -32,9 +31,12 @@ from gearfleet.tasks.signing import LENGTH, Keyring
 from gearfleet.tasks.typed import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gearfleet.config import Settings
     from gearfleet.tasks.codecs import CodecName
     from gearfleet.tasks.meta import Meta
+    from gearfleet.tasks.signing import Seal
 
 _MAGIC = b"gearfleet/1 "
 _UNSIGNED = b"-"
@@ -45,6 +47,7 @@ _ZLIB = b"+zlib"
 _SIGNED = b"%s%s " % (_MAGIC, _ENVELOPE)
 _SIGNATURE = slice(len(_SIGNED), len(_SIGNED) + LENGTH)
 _BODY = _SIGNATURE.stop + len(b"\n")
+_NEWLINE = slice(_BODY - 1, _BODY)
 
 #: How our own client's plain envelope begins.
 _OURS = b'{"v":1,"args":'
@@ -113,19 +116,33 @@ class Packing:
             PayloadEncodeError: (a TypeError) an argument cannot be sent; names its path.
             ConfigError: it has to be signed, and there is no key.
         """
-        told, body = _write(call, terms.codec)
-        if len(body) > self._max_bytes:
-            self._refuse_to_send(body, "payload")
-        how = terms.codec.encode()
-        if 0 < self._compress_above < len(body):
-            body, how = zlib.compress(body, 1), how + _ZLIB
+        return self.packer(terms)(call)
+
+    def packer(self, terms: Terms) -> Callable[[Call], bytes]:
+        """Return what does as `pack` for all jobs of these terms, which it has looked at."""
+        codec, max_bytes, compress_above = terms.codec, self._max_bytes, self._compress_above
+        plain = terms.codec.encode()
+        is_signed = self._keyring is not None and terms.signed is not False
+        envelopes = self._envelopes(terms.function) if is_signed and plain == _ENVELOPE else None
+
+        def pack(call: Call) -> bytes:
+            told, body = _write(call, codec)
+            size = len(body)
+            if size > max_bytes:
+                self._refuse_to_send(body, "payload")
+            if 0 < compress_above < size:
+                return self._signed(zlib.compress(body, 1), plain + _ZLIB, told, terms)
+            if envelopes is not None:
+                return b"%s%s\n%s" % (_SIGNED, envelopes.sign(body), body)
+            return self._signed(body, plain, told, terms)
+
+        return pack
+
+    def _signed(self, body: bytes, how: bytes, told: bytes, terms: Terms) -> bytes:
         if self._keyring is None or terms.signed is False:
             self.refuse_without_key(terms)
             return body if how == _ENVELOPE else _header(how, _UNSIGNED, told) + body
-        if how == _ENVELOPE:
-            signature = self._keyring.sign(_covered_by_usual(terms.function), body)
-            return b"%s%s\n%s" % (_SIGNED, signature, body)
-        signature = self._keyring.sign(_covered(how, terms.function, told), body)
+        signature = self._keyring.seal(_covered(how, terms.function, told)).sign(body)
         return _header(how, signature, told) + body
 
     def unpack(self, data: bytes, terms: Terms) -> Call:
@@ -135,23 +152,34 @@ class Packing:
             BadSignature: it is not signed, or not by us, or not for this function.
             PayloadDecodeError: it cannot be read; the message says why, briefly.
         """
-        body = self._body_of_usual(data, terms.function)
-        return self._unpack_any(data, terms) if body is None else decode_call(body)
+        return self.unpacker(terms)(data)
 
-    def _body_of_usual(self, data: bytes, function: str) -> bytes | None:
-        """Return the body of a signed plain envelope if its signature fits, else None.
+    def unpacker(self, terms: Terms) -> Callable[[bytes], Call]:
+        """Return what does as `unpack` for all jobs of these terms.
 
-        Nearly every payload is one, and every part of it is where it has to be. What is not
-        quite so is for `_unpack_any` to read, or to refuse with the reason.
+        Nearly every payload is a signed plain envelope, every part of which is where it has to
+        be. What is not quite so is read by `_unpack_any`, or refused with the reason.
         """
-        keyring = self._keyring
-        if keyring is None or data[_BODY - 1 : _BODY] != b"\n" or not data.startswith(_SIGNED):
-            return None
-        body = data[_BODY:]
-        if len(body) > self._max_bytes:
-            return None
-        is_verified = keyring.verify(data[_SIGNATURE], _covered_by_usual(function), body)
-        return body if is_verified else None
+        if self._keyring is None:
+            return lambda data: self._unpack_any(data, terms)
+        verify, max_bytes = self._envelopes(terms.function).verify, _BODY + self._max_bytes
+
+        def unpack(data: bytes) -> Call:
+            if (
+                data.startswith(_SIGNED)
+                and data[_NEWLINE] == b"\n"
+                and len(data) <= max_bytes
+                and verify(data[_SIGNATURE], body := data[_BODY:])
+            ):
+                return decode_call(body)
+            return self._unpack_any(data, terms)
+
+        return unpack
+
+    def _envelopes(self, function: str) -> Seal:
+        """Return the seal of plain envelopes for `function`."""
+        assert self._keyring is not None
+        return self._keyring.seal(_covered(_ENVELOPE, function, b""))
 
     def _unpack_any(self, data: bytes, terms: Terms) -> Call:
         if not data.startswith(_MAGIC):
@@ -170,12 +198,20 @@ class Packing:
         call = _read(body, codec, told)
         return call if is_verified else self._believed(call)
 
-    def pack_result(self, value: Any, codec: CodecName = "envelope") -> bytes:
-        """Return the bytes of a result, or raise `PayloadEncodeError` with the path to what is wrong."""
-        data = CODECS[codec].encode_result(value)
-        if len(data) > self._max_bytes:
-            self._refuse_to_send(data, "result")
-        return data
+    def result_packer(self, codec: CodecName = "envelope") -> Callable[[Any], bytes]:
+        """Return what makes the bytes of a result.
+
+        It raises `PayloadEncodeError` with the path to what is wrong.
+        """
+        encode, max_bytes = CODECS[codec].encode_result, self._max_bytes
+
+        def pack(value: Any) -> bytes:
+            data = encode(value)
+            if len(data) > max_bytes:
+                self._refuse_to_send(data, "result")
+            return data
+
+        return pack
 
     def refuse_without_key(self, terms: Terms) -> None:
         """Raise `ConfigError` if jobs of these terms have to be signed and there is no key."""
@@ -184,10 +220,10 @@ class Packing:
                 f"A job of {terms.function} has to be signed{terms.reason}: set 'signing_keys'"
             )
 
-    def _is_signed(self, signature: bytes, *parts: bytes) -> bool:
+    def _is_signed(self, signature: bytes, start: bytes, body: bytes) -> bool:
         if self._keyring is None or len(signature) != LENGTH:
             return False
-        return self._keyring.verify(signature, *parts)
+        return self._keyring.seal(start).verify(signature, body)
 
     def _check_unverified(self, signature: bytes, terms: Terms) -> None:
         """Raise unless a job may be taken whose signature is missing or does not fit."""
@@ -260,11 +296,6 @@ def _codec_of(how: bytes, terms: Terms) -> str:
 def _covered(how: bytes, function: str, told: bytes) -> bytes:
     """Return what a signature covers before the body; no part of it has white space but `told`."""
     return b"%s%s %s %s\n" % (_MAGIC, how, function.encode(), told)
-
-
-@lru_cache(maxsize=1024)
-def _covered_by_usual(function: str) -> bytes:
-    return _covered(_ENVELOPE, function, b"")
 
 
 def _header(how: bytes, signature: bytes, told: bytes) -> bytes:

@@ -8,20 +8,28 @@ SECRET_KEY) signs nothing here that counts there:
 The first secret signs, all of them verify; so keys are changed without a job
 being refused: the new one is first added last everywhere, then put first, then
 the old one is taken away.
+
+All payloads of a function begin alike, so that beginning is hashed once, with the
+key: see `Seal`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 SALT = b"gearfleet payload"
 
 #: Of a signature, which is written in hexadecimal digits.
 LENGTH = 64
+
+_BLOCK_BYTES = 64
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Keyring:
@@ -29,24 +37,47 @@ class Keyring:
 
     def __init__(self, secrets: Sequence[str]) -> None:
         """Derive the keys of `secrets`, of which there is at least one."""
-        keys = [hmac.digest(secret.encode(), SALT, "sha256") for secret in secrets]
-        # A copy of a prepared one takes half the time of `hmac.digest`.
-        self._prepared = [hmac.new(key, digestmod="sha256") for key in keys]
+        self._keys = [hmac.digest(secret.encode(), SALT, "sha256") for secret in secrets]
 
-    def sign(self, *parts: bytes) -> bytes:
-        """Return the signature of `parts`, one after the other."""
-        return _signature(self._prepared[0], parts)
-
-    def verify(self, signature: bytes, *parts: bytes) -> bool:
-        """Return whether one of the keys has signed `parts` so."""
-        for prepared in self._prepared:
-            if hmac.compare_digest(_signature(prepared, parts), signature):
-                return True
-        return False
+    def seal(self, start: bytes) -> Seal:
+        """Return what signs and verifies messages that begin with `start`."""
+        return Seal([_prepared(key, start) for key in self._keys])
 
 
-def _signature(prepared: hmac.HMAC, parts: tuple[bytes, ...]) -> bytes:
-    signing = prepared.copy()
-    for part in parts:
-        signing.update(part)
-    return signing.hexdigest().encode()
+class Seal:
+    """Signs and verifies messages with one beginning, of which it is given the rest.
+
+    Attributes:
+        sign: returns the signature of a message.
+    """
+
+    __slots__ = ("_others", "sign")
+
+    def __init__(self, signers: Sequence[Callable[[bytes], bytes]]) -> None:
+        """Sign with the first of `signers`; verify with all of them."""
+        self.sign, *self._others = signers
+
+    def verify(self, signature: bytes, rest: bytes) -> bool:
+        """Return whether one of the keys has signed the message so."""
+        if hmac.compare_digest(self.sign(rest), signature):
+            return True
+        return any(hmac.compare_digest(sign(rest), signature) for sign in self._others)
+
+
+def _prepared(key: bytes, start: bytes) -> Callable[[bytes], bytes]:
+    """Return what makes the signature of `start` and the rest that it is given.
+
+    As RFC 2104 has it, with both hashes as far as they are the same each time: that takes two
+    thirds of the time of a copy of `hmac.HMAC`, and half of that of `hmac.digest`.
+    """
+    block = key.ljust(_BLOCK_BYTES, b"\0")
+    inner = hashlib.sha256(block.translate(_INNER) + start)
+    outer = hashlib.sha256(block.translate(_OUTER))
+
+    def sign(rest: bytes) -> bytes:
+        hashing, closing = inner.copy(), outer.copy()
+        hashing.update(rest)
+        closing.update(hashing.digest())
+        return closing.hexdigest().encode()
+
+    return sign

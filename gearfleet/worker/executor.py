@@ -8,7 +8,6 @@ there is no outcome, and the job runs again elsewhere.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import sys
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from gearfleet.worker.aftermath import Aftermath
     from gearfleet.worker.event_loop import Loop
     from gearfleet.worker.job import Assignment, Job
+    from gearfleet.worker.reading import Station
     from gearfleet.worker.retrying import Retries
     from gearfleet.worker.soft_limit import SoftLimit
     from gearfleet.worker.streams import Streams
@@ -100,12 +100,13 @@ class Executor:
         self.completed = 0
         self.failed = 0
         self.interrupted = 0
-        self._packing = packing or Packing()
-        self._reader = Reader(tasks, self._packing)
+        self._reader = Reader(tasks, packing or Packing())
+        self._stations = self._reader.stations
         self._settler = Settler(
             self._reader, hooks=hooks.on_failure, aftermath=aftermath, retries=retries
         )
-        self._hooks = hooks
+        self._before_job = hooks.before_job
+        self._after_job = hooks.after_job
         self._ladder = ladder
         self._updates = updates
         self._loop = loop or OwnLoop()
@@ -123,11 +124,12 @@ class Executor:
                 attempt, or what follows it, not be submitted; it has to run again.
         """
         started = time.time()
+        station = self._stations[assignment.task]
         if self._time_limits is not None:
             self._time_limits.begin(assignment)
         try:
             with self._ladder.job():
-                job, outcome = self._run(assignment)
+                job, outcome = self._run(station, assignment)
         except JobInterrupted:
             with self._counting:
                 self.interrupted += 1
@@ -135,7 +137,7 @@ class Executor:
         finally:
             self._let_go(assignment)
         with self._counting:
-            if isinstance(outcome, Completed):
+            if type(outcome) is Completed:
                 self.completed += 1
             else:
                 self.failed += 1
@@ -181,22 +183,24 @@ class Executor:
         """End the event loop of the coroutine tasks, if there was one."""
         self._loop.close()
 
-    def _run(self, assignment: Assignment) -> tuple[Job, Outcome]:
+    def _run(self, station: Station, assignment: Assignment) -> tuple[Job, Outcome]:
         try:
-            job = self._reader.read(assignment)
+            job = station.job(assignment, station.unpack(assignment.data))
         except Exception as error:
-            failed = Failed(error=error, failure=describe(error))
-            return self._reader.unread(assignment), failed
+            return station.job(assignment), Failed(error=error, failure=describe(error))
         if job.meta is not None and 0 < job.meta.expires < time.time():
             expired = JobExpired()
             return job, Failed(error=expired, failure=describe(expired))
         job_in_hand.set((job, assignment, self._updates))
         if self._updates is not None:
             self._updates.begin(assignment)
-        self._settler.begin(assignment, job)
-        hooks.run(self._hooks.before_job, job)
-        outcome = self._call(job)
-        hooks.run(self._hooks.after_job, job, outcome)
+        if station.is_told_of_begins:
+            self._settler.begin(assignment, job)
+        if self._before_job:
+            hooks.run(self._before_job, job)
+        outcome = self._call(station, job)
+        if self._after_job:
+            hooks.run(self._after_job, job, outcome)
         return job, outcome
 
     def _let_go(self, assignment: Assignment) -> None:
@@ -209,33 +213,26 @@ class Executor:
         if self._updates is not None:
             self._updates.end(assignment)
 
-    def _call(self, job: Job) -> Outcome:
+    def _call(self, station: Station, job: Job) -> Outcome:
         outcome: Outcome | None = None
         try:
-            outcome = self._attempt(job)
-            return outcome
-        finally:
-            if os.getpid() != self._pid:
-                _end_fork(outcome)
-
-    def _attempt(self, job: Job) -> Outcome:
-        try:
-            limit = job.task.soft_time_limit
-            if limit is not None:
-                value = self._call_within(limit, job)
+            if station.soft_time_limit is not None:
+                value = self._call_within(station.soft_time_limit, job)
             else:
-                value = job.task.func(*job.args, **job.kwargs)
-                if inspect.iscoroutine(value):
+                value = station.func(*job.args, **job.kwargs)
+                if isinstance(value, CoroutineType):
                     value = self._loop.run(value)
-            return Completed(
-                value=value, data=self._packing.pack_result(value, job.task.declared.codec)
-            )
+            outcome = Completed(value, station.pack_result(value))
         except BaseException as error:
             # A task may turn the interruption into an error of its own; the job
             # still runs again. One that ended in spite of it has ended.
             if self._ladder.is_interrupted:
                 raise JobInterrupted from error
-            return _failed(job, error)
+            outcome = _failed(job, error)
+        finally:
+            if os.getpid() != self._pid:
+                _end_fork(outcome)
+        return outcome
 
     def _call_within(self, seconds: float, job: Job) -> Any:
         with self._ladder.limit(seconds) as limit:

@@ -18,9 +18,16 @@ class Streams:
 
     def mend(self) -> None:
         """Open what has been closed; call it after each job."""
+        try:
+            os.get_inheritable(1)  # the cheapest question that a closed one refuses
+            os.get_inheritable(2)
+        except OSError:
+            self._open_again()
+
+    def _open_again(self) -> None:
         for number, copy in self._copies.items():
             try:
-                os.get_inheritable(number)  # the cheapest question that a closed one refuses
+                os.get_inheritable(number)
             except OSError:
                 with suppress(OSError):  # the copy is closed as well: somebody closes everything
                     os.dup2(copy, number)

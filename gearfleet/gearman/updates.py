@@ -11,7 +11,7 @@ from gearfleet.gearman.hub import STALL
 from gearfleet.gearman.jobs import to_bytes
 from gearfleet.gearman.limits import either
 from gearfleet.gearman.manager import GearmanConnectionManager
-from gearfleet.gearman.protocol import Command, encode
+from gearfleet.gearman.protocol import Command, encode, encode_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -138,6 +138,16 @@ class JobUpdates(GearmanConnectionManager):
         if isinstance(value, reversed):
             value = _joined(value)
         return encode_with(self.data_encoder, value)
+
+    def _complete(self, job: GearmanJob, data: bytes) -> None:
+        """Queue the result of a job that came over the wire, as `_finish` does."""
+        link: Link = job.connection
+        if job.is_finished or link.machine is None or job.handle is None:
+            self._finish(job, Command.WORK_COMPLETE, data)
+            return
+        link.machine.outgoing += encode_result(to_bytes(job.handle), data)
+        job.is_finished = True
+        link.jobs.discard(job)
 
     def _finish(self, job: GearmanJob, command: Command, *data: bytes) -> None:
         """Queue the one final packet of a job."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gearfleet.config import Settings
-    from gearfleet.results.record import Sealed
+    from gearfleet.results.record import Sealed, Unsealed
+
+    Kept = TypeVar("Kept", bound=Sealed | Unsealed)
 
 #: What has a limit of its own.
 Per = Literal["", "group", "name", "function"]
@@ -45,23 +47,23 @@ class Retention:
         """Return whether a success is saved; `save` is what its caller said, None if nothing."""
         return self.save_limit >= 0 if save is None else save
 
-    def limit(self, sealed: Sealed) -> int:
+    def limit(self, sealed: Sealed | Unsealed) -> int:
         """Return how many records like `sealed` are kept; 0 for all."""
         if sealed.keep_until:
             return 0
         return max(0, self.save_limit) if sealed.state == "success" else self.failure_limit
 
-    def kind(self, sealed: Sealed) -> tuple[bool, str]:
+    def kind(self, sealed: Sealed | Unsealed) -> tuple[bool, str]:
         """Return what `sealed` shares its limit with: its outcome, and its group, name or function."""
         is_success = sealed.state == "success"
         if not is_success or not self.save_limit_per:
             return is_success, ""
         return is_success, str(getattr(sealed, self.save_limit_per))
 
-    def newest(self, sealed: Iterable[Sealed]) -> list[Sealed]:
+    def newest(self, sealed: Iterable[Kept]) -> list[Kept]:
         """Return those of `sealed`, the oldest first, that are within the limits."""
         seen: Counter[tuple[bool, str]] = Counter()
-        kept: list[Sealed] = []
+        kept: list[Kept] = []
         for each in reversed(list(sealed)):
             if limit := self.limit(each):
                 kind = self.kind(each)

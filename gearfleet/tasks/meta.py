@@ -42,6 +42,11 @@ class Meta(NamedTuple):
     chain: tuple[Any, ...] = ()
     about: dict[str, Any] | None = None
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether nothing is said but the id and the moment, as of most jobs."""
+        return self[3:] == _SELDOM and self.attempt == 1
+
     def told(self) -> dict[str, Any]:
         """Return what goes over the wire: what is not the default."""
         told: dict[str, Any] = {"id": self.id}
@@ -53,7 +58,7 @@ class Meta(NamedTuple):
     def brief(self) -> str:
         """Return `told` as JSON where it is the id and the moment only, as for most jobs; else nothing."""
         job, moment = self.id, self.enqueued_at
-        if self[3:] != _SELDOM or self.attempt != 1 or not 0 < moment < _FAR:
+        if not self.is_usual or not 0 < moment < _FAR:
             return ""
         # Letters and digits stand for themselves in JSON.
         is_plain = job.isalnum() and job.isascii() and type(moment) is float

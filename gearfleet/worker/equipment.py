@@ -148,7 +148,8 @@ class TaskWorker(GearmanWorker):
     def answer(self, job: GearmanJob, outcome: Outcome) -> bool:
         """Send the final packet of a job; return whether it was a success."""
         if isinstance(outcome, Completed):
-            return self.on_job_complete(job, outcome.data)
+            self._complete(job, outcome.data)
+            return True
         self._tell_failure(job, outcome)
         return False
 

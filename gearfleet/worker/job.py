@@ -72,3 +72,8 @@ class Failed:
 
 
 Outcome = Completed | Failed
+
+
+def server_of(assignment: Any) -> Any:
+    """Return the address of the job server that gave the job out; tests have jobs of none."""
+    return getattr(getattr(assignment, "connection", None), "address", "")

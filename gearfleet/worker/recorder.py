@@ -21,9 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ResultStoreUnavailable
 from gearfleet.results import TaskRecord, seal
+from gearfleet.results.record import Unsealed
 from gearfleet.tasks.current import foreign_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gearfleet.results import ResultStore, Sealed
     from gearfleet.results.record import State
     from gearfleet.tasks.failure import Failure
@@ -52,7 +55,7 @@ class Recorder:
         self._store = store
         self._lag = lag
         self._pause = pause
-        self._pending: deque[Sealed] = deque()
+        self._pending: deque[Sealed | Unsealed] = deque()
         self._lost = 0
         self._changed = threading.Condition()
         self._writing = threading.Lock()
@@ -71,14 +74,14 @@ class Recorder:
             return False
         return bool(save) if waits else self._store.retention.wants_success(save)
 
-    def success(self, record: TaskRecord) -> None:
-        """Keep `record` soon; it is put into bytes now, so that later changes do not matter.
+    def success(self, record: TaskRecord | Unsealed) -> None:
+        """Keep `record` soon; if it can change it is put into bytes now.
 
         That of a further attempt is written now: until then the store says that one will come.
         """
         if self._store is None:
             return
-        self._add(record)
+        self._add(record if isinstance(record, Unsealed) else seal(record))
         if record.attempt > 1:
             with suppress(ResultStoreUnavailable):  # it is pending
                 self.flush()
@@ -86,7 +89,7 @@ class Recorder:
     def begun(self, record: TaskRecord) -> None:
         """Keep `record`, of a job that begins, soon; what becomes of a short one is written with it."""
         if self._store is not None:
-            self._add(record)
+            self._add(seal(record))
 
     def forget(self, job: str) -> None:
         """Delete the record of a job, if the store can be reached."""
@@ -118,7 +121,7 @@ class Recorder:
                 batch = list(self._pending)
                 self._pending.clear()
             try:
-                self._save(self._store, batch)
+                self._save(self._store, _sealed(self._store, batch))
             except BaseException:
                 with self._changed:
                     self._pending.extendleft(reversed(batch))
@@ -163,15 +166,15 @@ class Recorder:
         if self._store is not None:
             self._store.close()
 
-    def _add(self, record: TaskRecord) -> None:
-        sealed = seal(record)
+    def _add(self, record: Sealed | Unsealed) -> None:
         with self._changed:
-            self._pending.append(sealed)
-            self._drop_oldest()
-            if self._thread is None and not self._is_closed:
-                self._start()
+            self._pending.append(record)
             if len(self._pending) == 1:
+                if self._thread is None and not self._is_closed:
+                    self._start()
                 self._changed.notify()
+            elif len(self._pending) > MAX_PENDING:
+                self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         while len(self._pending) > MAX_PENDING:
@@ -215,6 +218,12 @@ class Recorder:
             )
             self._lost = 0
         return self._lag
+
+
+def _sealed(store: ResultStore, batch: Sequence[Sealed | Unsealed]) -> list[Sealed]:
+    """Return those of a batch that are to be kept, in bytes."""
+    kept = store.retention.newest(batch)  # a burst is longer than what is kept of it
+    return [each.seal() if isinstance(each, Unsealed) else each for each in kept]
 
 
 def record_of(

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gearfleet.errors import LocalProtocolError, PayloadEncodeError
 from gearfleet.gearman.jobs import printable
 from gearfleet.tasks.current import unheard
 from gearfleet.worker import hooks
 from gearfleet.worker.aftermath import conclude
-from gearfleet.worker.job import Failed
+from gearfleet.worker.job import Completed, Failed, server_of
+from gearfleet.worker.successes import follower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,11 +48,15 @@ class Settler:
         self._hooks = hooks
         self._aftermath = aftermath
         self._retries = retries
+        self._follow = {
+            function: follower(station.task, aftermath)
+            for function, station in reader.stations.items()
+        }
 
     def begin(self, assignment: Assignment, job: Job) -> None:
         """Keep that a job has begun, if its task wants that."""
         if job.task.begins(job) and self._aftermath is not None:
-            self._aftermath.begin(job, _server(assignment))
+            self._aftermath.begin(job, server_of(assignment))
 
     def settle(self, assignment: Assignment, job: Job, outcome: Outcome, started: float) -> None:
         """Do what follows a job that began at `started`.
@@ -60,13 +65,14 @@ class Settler:
             GearfleetError: what became of the job could not be kept, or its next
                 attempt, or what follows it, not be submitted; it has to run again.
         """
-        has_arguments = True
-        if isinstance(outcome, Failed):
-            with unheard(job, assignment):  # so that the log says of which job it speaks
-                if self._is_tried_again(job, outcome, started, assignment):
-                    return
-                self._tell_failure(assignment, job, outcome)
-            job, has_arguments = self._as_it_came(job, assignment)
+        if isinstance(outcome, Completed):
+            self._follow[job.function](job, outcome, started, assignment)
+            return
+        with unheard(job, assignment):  # so that the log says of which job it speaks
+            if self._is_tried_again(job, outcome, started, assignment):
+                return
+            self._tell_failure(assignment, job, outcome)
+        job, has_arguments = self._as_it_came(job, assignment)
         self._conclude(assignment, job, outcome, started, has_arguments=has_arguments)
 
     def give_up(
@@ -86,7 +92,7 @@ class Settler:
         has_arguments: bool,
     ) -> None:
         if self._aftermath is not None:
-            server = _server(assignment)
+            server = server_of(assignment)
             conclude(self._aftermath, job, outcome, started, server, has_arguments=has_arguments)
 
     def _tell_failure(self, assignment: Assignment, job: Job, outcome: Failed) -> None:
@@ -126,7 +132,7 @@ class Settler:
                 data=assignment.data,
                 started=started,
                 delay=delay,
-                server=_server(assignment),
+                server=server_of(assignment),
             )
         except (LocalProtocolError, PayloadEncodeError):
             # Nothing was sent, and it would be the same each time that the job runs:
@@ -153,11 +159,6 @@ def _delay_after(retries: Retries, job: Job, outcome: Failed) -> float | None:
             extra={"action": "backoff_failed", "handle": job.handle},
         )
         return None
-
-
-def _server(assignment: Any) -> Any:
-    """Return the address of the job server that gave the job out; tests have jobs of none."""
-    return getattr(getattr(assignment, "connection", None), "address", "")
 
 
 def _log_failure(assignment: Assignment, outcome: Failed) -> None:

@@ -129,14 +129,15 @@ class Client(Outcomes):
         if (stand_in := self._stand_in()) is not None:
             return stand_in.enqueue_many(calls)
         limit = self.settings.client_timeout if timeout is None else timeout
+        to = self._routes.to
         batch = [
-            self._routes.to(name, options, waits=False).outgoing(args, kwargs, limit)
+            to(name, options, waits=False).request(args, kwargs, limit)
             for name, args, kwargs, options in calls
         ]
         requests = self._gearman.submit_multiple_requests(
-            [each.request() for each in batch], False, limit
+            [request for _, request in batch], False, limit
         )
-        return handles_of(batch, requests)
+        return handles_of([job for job, _ in batch], requests, limit)
 
     def submit_job(  # noqa: PLR0917 - the order of the older projects
         self,

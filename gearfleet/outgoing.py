@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from gearfleet.tasks.failure import Failure
 
-_GEARMAN_PRIORITIES = {"high": PRIORITY_HIGH, "normal": PRIORITY_NONE, "low": PRIORITY_LOW}
+GEARMAN_PRIORITIES = {"high": PRIORITY_HIGH, "normal": PRIORITY_NONE, "low": PRIORITY_LOW}
 
 #: Tags of the values that have no order of their own.
 _UNORDERED = frozenset({"set", "frozenset", "dict"})
@@ -102,7 +102,7 @@ class Outgoing(NamedTuple):
     @property
     def _priority(self) -> str | None:
         # SUBMIT_JOB_EPOCH knows none.
-        return PRIORITY_NONE if self.due_at else _GEARMAN_PRIORITIES[self.options.priority]
+        return PRIORITY_NONE if self.due_at else GEARMAN_PRIORITIES[self.options.priority]
 
     def result(self, request: GearmanJobRequest) -> Any:
         """Return what the task returned, or raise what the caller is to hear."""
@@ -120,26 +120,12 @@ class Outgoing(NamedTuple):
 
     def handle(self, request: GearmanJobRequest) -> JobHandle:
         """Return the handle of a job that was accepted, or raise why it was not."""
-        if error := self.refusal(request):
+        if error := refusal(request, self.timeout):
             raise error
-        return self.handle_at(str(request.gearman_job.connection))
-
-    def handle_at(self, server: str) -> JobHandle:
-        """Return the handle of a job that `server` has accepted."""
+        job = request.gearman_job
         return JobHandle(
-            id=self.meta.id, function=self.queued_as, unique=self.unique, server=server
+            id=self.meta.id, function=job.task, unique=job.unique, server=str(job.connection)
         )
-
-    def refusal(self, request: GearmanJobRequest) -> GearmanError | JobTimeout | None:
-        """Return why a background job has no acceptance, None if it was accepted."""
-        if request.timed_out or not request.is_accepted:
-            return JobTimeout(
-                f"Job server {request.job.connection} did not accept {self.function} within "
-                f"{self.timeout:g} s; the job may run or may not"
-            )
-        if request.connection_failed or isinstance(request.error, ServerError):
-            return request.error
-        return None
 
 
 class _Ids:
@@ -176,20 +162,38 @@ def meta_of(options: SubmitOptions, now: float, *, waits: bool) -> Meta:
     )  # fmt: skip
 
 
-def handles_of(batch: Sequence[Outgoing], requests: Sequence[GearmanJobRequest]) -> list[JobHandle]:
-    """Return the handles of a batch, in its order.
+def refusal(request: GearmanJobRequest, timeout: float) -> GearmanError | JobTimeout | None:
+    """Return why a background job has no acceptance, None if it was accepted."""
+    if request.timed_out or not request.is_accepted:
+        return JobTimeout(
+            f"Job server {request.job.connection} did not accept {request.job.task} within "
+            f"{timeout:g} s; the job may run or may not"
+        )
+    if request.connection_failed or isinstance(request.error, ServerError):
+        return request.error
+    return None
+
+
+def handles_of(
+    ids: Sequence[str], requests: Sequence[GearmanJobRequest], timeout: float
+) -> list[JobHandle]:
+    """Return the handles of a batch, in its order; `ids` are those of its jobs.
 
     Raises:
         BatchFailed: some jobs were not accepted.
     """
-    errors = [each.refusal(request) for each, request in zip(batch, requests, strict=True)]
+    errors = [refusal(request, timeout) for request in requests]
     handles: list[JobHandle | None] = []
     connection, server = None, ""
-    for each, request, error in zip(batch, requests, errors, strict=True):
+    for job_id, request, error in zip(ids, requests, errors, strict=True):
         job = request.gearman_job
         if job.connection is not connection:  # most often it is that of the job before
             connection, server = job.connection, str(job.connection)
-        handles.append(None if error else each.handle_at(server))
+        handles.append(
+            None
+            if error
+            else JobHandle(id=job_id, function=job.task, unique=job.unique, server=server)
+        )
     if first := next(filter(None, errors), None):
         raise BatchFailed(handles, errors) from first
     return [handle for handle in handles if handle]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from gearfleet.outgoing import Outgoing, meta_of, unique_of
-from gearfleet.tasks.announcing import announce
+from gearfleet.gearman.jobs import GearmanJob, GearmanJobRequest
+from gearfleet.outgoing import GEARMAN_PRIORITIES, Outgoing, meta_of, new_id, unique_of
+from gearfleet.tasks.announcing import announce, is_anybody_told
+from gearfleet.tasks.meta import brief
 from gearfleet.tasks.naming import function_name
 from gearfleet.tasks.packing import Packing, Terms
-from gearfleet.tasks.payload import Call
+from gearfleet.tasks.payload import Call, usual_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,9 +49,17 @@ class Route:
         self._name = name
         self._waits = waits
         self._function = function_name(name, settings.prefix)
-        self._pack = packing.packer(Terms(self._function, options.codec, options.signed))
+        terms = Terms(self._function, options.codec, options.signed)
+        self._pack, self._wrap = packing.packer(terms), packing.wrapper(terms)
+        self._priority = GEARMAN_PRIORITIES[options.priority]
         self._timeout = settings.client_timeout if options.timeout is None else options.timeout
         self._has_time = options.at is not None or options.after is not None
+        #: Whether nothing is said of a job but its id, of ours, and the moment.
+        self._is_simple = (
+            options.codec == "envelope"
+            and not (self._has_time or options.id or options.unique)
+            and meta_of(options, 0.0, waits=waits).is_usual
+        )
 
     def outgoing(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float | None = None
@@ -80,6 +90,20 @@ class Route:
             self._timeout if timeout is None else timeout,
             due_at,
         )
+
+    def request(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float
+    ) -> tuple[str, GearmanJobRequest]:
+        """Return the id, and the request, of a job in the background; raises as `outgoing`."""
+        if self._is_simple and not kwargs and not is_anybody_told():
+            job, now = new_id(), time.time()
+            if body := usual_call(args, brief(job, now)):
+                data = self._wrap(b"", body)
+                submitted = GearmanJob(None, None, self._function, f"{job}.1", data)
+                attempts = self.options.max_retries + 1
+                return job, GearmanJobRequest(submitted, self._priority, True, attempts)
+        outgoing = self.outgoing(args, kwargs, timeout)
+        return outgoing.meta.id, outgoing.request()
 
 
 class Routes:

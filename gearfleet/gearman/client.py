@@ -234,6 +234,7 @@ class GearmanClient(RequestQueries, StatusQueries):
         requests = _as_list(job_requests)
         deadline = deadline_after(either(poll_timeout, timeout))
         fresh = [request for request in requests if request.state == JOB_UNKNOWN]
+        are_all_fresh = len(fresh) == len(requests)
         while fresh:
             self._submit_all(fresh, deadline)
             self._wait_for(fresh, is_accepted, deadline)
@@ -243,6 +244,9 @@ class GearmanClient(RequestQueries, StatusQueries):
         # By position: subclasses call the limit `timeout` or `poll_timeout`, as they like.
         if wait_until_complete:
             return self.wait_until_jobs_completed(requests, seconds_until(deadline))
+        wait = type(self).wait_until_jobs_accepted
+        if are_all_fresh and wait is GearmanClient.wait_until_jobs_accepted:
+            return requests  # they were waited for above
         return self.wait_until_jobs_accepted(requests, seconds_until(deadline))
 
     def wait_until_jobs_accepted(

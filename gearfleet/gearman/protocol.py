@@ -240,6 +240,16 @@ def encode(command: Command, *args: bytes, response: bool = False) -> bytes:
     return _HEADER.pack(RESPONSE_MAGIC if response else REQUEST_MAGIC, command, size) + body
 
 
+def encode_submit(command: Command, function: bytes, unique: bytes, data: bytes) -> bytes:
+    """Return ``encode(command, function, unique, data)``, for the six commands of SUBMIT_JOB."""
+    size = len(function) + len(unique) + len(data) + 2
+    if size > MAX_BODY_BYTES or len(unique) > MAX_UNIQUE_BYTES or b"\0" in unique:
+        return encode(command, function, unique, data)  # which says what is wrong
+    check_function_name(function)
+    head = _HEADER.pack(REQUEST_MAGIC, command, size)
+    return b"%s%s\0%s\0%s" % (head, function, unique, data)
+
+
 def encode_result(handle: bytes, data: bytes) -> bytes:
     """Return ``encode(WORK_COMPLETE, handle, data)``, for a handle that a `PacketReader` has read.
 

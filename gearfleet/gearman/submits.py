@@ -25,7 +25,7 @@ from gearfleet.gearman.jobs import (
     to_text,
 )
 from gearfleet.gearman.manager import GearmanConnectionManager
-from gearfleet.gearman.protocol import Command, encode
+from gearfleet.gearman.protocol import Command, encode_submit
 from gearfleet.gearman.rendezvous import by_preference
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Submitter(GearmanConnectionManager):
             raise errors.LocalProtocolError(
                 f"Priority {request.priority!r} is none of PRIORITY_NONE, PRIORITY_LOW, PRIORITY_HIGH"
             )
-        return encode(command, _function(job.task), to_bytes(job.unique), data)
+        return encode_submit(command, _function(job.task), to_bytes(job.unique), data)
 
     def _has_own_unique(self, request: GearmanJobRequest) -> bool:
         """Whether the unique is one of ours, so that no other job can have it."""

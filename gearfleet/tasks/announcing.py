@@ -46,6 +46,11 @@ def before_submit(func: F) -> F:
     return func
 
 
+def is_anybody_told() -> bool:
+    """Return whether `announce` has somebody to tell."""
+    return bool(_listeners)
+
+
 def announce(task: str, args: Sequence[Any], kwargs: Mapping[str, Any], meta: Meta) -> None:
     """Tell everybody who wants to know of a job."""
     for listener in _listeners:

@@ -120,23 +120,30 @@ class Packing:
 
     def packer(self, terms: Terms) -> Callable[[Call], bytes]:
         """Return what does as `pack` for all jobs of these terms, which it has looked at."""
-        codec, max_bytes, compress_above = terms.codec, self._max_bytes, self._compress_above
-        plain = terms.codec.encode()
-        is_signed = self._keyring is not None and terms.signed is not False
-        envelopes = self._envelopes(terms.function) if is_signed and plain == _ENVELOPE else None
+        codec, wrap = terms.codec, self.wrapper(terms)
+        return lambda call: wrap(*_write(call, codec))
 
-        def pack(call: Call) -> bytes:
-            told, body = _write(call, codec)
+    def wrapper(self, terms: Terms) -> Callable[[bytes, bytes], bytes]:
+        """Return what makes a payload of what the header tells of the meta, and of the body.
+
+        It raises as `pack` does.
+        """
+        max_bytes, compress_above = self._max_bytes, self._compress_above
+        how = terms.codec.encode()
+        is_signed = self._keyring is not None and terms.signed is not False
+        sign = self._envelopes(terms.function).sign if is_signed and how == _ENVELOPE else None
+
+        def wrap(told: bytes, body: bytes) -> bytes:
             size = len(body)
             if size > max_bytes:
                 self._refuse_to_send(body, "payload")
             if 0 < compress_above < size:
-                return self._signed(zlib.compress(body, 1), plain + _ZLIB, told, terms)
-            if envelopes is not None:
-                return b"%s%s\n%s" % (_SIGNED, envelopes.sign(body), body)
-            return self._signed(body, plain, told, terms)
+                return self._signed(zlib.compress(body, 1), how + _ZLIB, told, terms)
+            if sign is not None:
+                return b"%s%s\n%s" % (_SIGNED, sign(body), body)
+            return self._signed(body, how, told, terms)
 
-        return pack
+        return wrap
 
     def _signed(self, body: bytes, how: bytes, told: bytes, terms: Terms) -> bytes:
         if self._keyring is None or terms.signed is False:

@@ -57,19 +57,24 @@ def encode_call(
             message has its path, such as ``args[0]['when']``.
     """
     positional, named = tuple(args), dict(kwargs or ())
-    if not named and meta is not None and (usual := _usual(positional, meta)):
+    if not named and meta is not None and (usual := usual_call(positional, meta.brief())):
         return usual
     if named and not _TEXT.issuperset(map(type, named)):
         raise PayloadEncodeError("kwargs has a key that is no text, so no name of an argument")
     return _encode(lambda scalars: _envelope(positional, named, meta, scalars))
 
 
-def _usual(args: tuple[Any, ...], meta: Meta) -> bytes:
-    """Return the envelope of a call with few plain values, as most have; nothing if it is none."""
-    if not FAST.issuperset(map(type, args)) or not (brief := meta.brief()):
+def usual_call(args: Sequence[Any], brief: str) -> bytes:
+    """Return the payload of a call by position, as `encode_call` does; nothing if it is not usual.
+
+    `brief` is the meta as JSON. Usual is a call with values only that JSON itself has a word
+    for, and none that holds others.
+    """
+    if not brief or not FAST.issuperset(map(type, args)):
         return b""
     try:
-        return f'{{"v":{VERSION},"args":{_to_json(args)},"kwargs":{{}},"meta":{brief}}}'.encode()
+        written = _to_json(tuple(args))
+        return f'{{"v":{VERSION},"args":{written},"kwargs":{{}},"meta":{brief}}}'.encode()
     except ValueError:  # a NaN, a lone surrogate: they are written in another way
         return b""
 

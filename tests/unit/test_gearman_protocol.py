@@ -18,6 +18,7 @@ from gearfleet.gearman.protocol import (
     Packet,
     PacketReader,
     encode,
+    encode_result,
 )
 
 _NAMES = st.binary(min_size=1, max_size=63).filter(lambda raw: all(byte > 32 for byte in raw))
@@ -164,6 +165,16 @@ def test_line__longer_than_the_limit_refused() -> None:
 def test_encode__refuses(command: Command, args: tuple[bytes, ...], reason: str) -> None:
     with pytest.raises(LocalProtocolError, match=reason):
         encode(command, *args)
+
+
+@pytest.mark.parametrize("data", [b"", b"x\0y", bytes(1000)])
+def test_encode_result__is_what_encode_makes(data: bytes) -> None:
+    assert encode_result(b"H:x:1", data) == encode(Command.WORK_COMPLETE, b"H:x:1", data)
+
+
+def test_encode_result__refuses_a_handle_that_is_too_long() -> None:
+    with pytest.raises(LocalProtocolError, match="64 bytes long"):
+        encode_result(b"h" * 64, b"")
 
 
 def test_packet__repr_names_the_command_and_cuts_data() -> None:

@@ -11,8 +11,11 @@ import pytest
 
 from gearfleet.config import Settings, read_settings
 from gearfleet.errors import ConfigError, ResultStoreUnavailable
-from gearfleet.results import MemoryStore, Retention, open_store, seal
+from gearfleet.gearman.addresses import Address
+from gearfleet.results import MemoryStore, Retention, TaskRecord, open_store, seal
+from gearfleet.results.record import Unsealed, are_fixed
 from gearfleet.results.sqlite import SQLiteStore
+from gearfleet.tasks.payload import encode_value
 from tests.support.store_contract import LastingContract, StoreContract, success
 
 if TYPE_CHECKING:
@@ -50,6 +53,26 @@ def test_sealed_at_once() -> None:
     sealed = seal(success("a", result=result))
     result.append(2)
     assert sealed.record().result == [1]
+
+
+def test_sealed_later__as_it_would_have_been_at_once() -> None:
+    record = TaskRecord(
+        id="a", task="t", function="f", queue="q", args=(1, "\ud800"), kwargs={"x": None},
+        enqueued_at=1.0, started=2.0, stopped=3.0, result=float("nan"), server="s:1", handle="H",
+    )  # fmt: skip
+    unsealed = Unsealed(
+        *("a", "t", "f", "q", record.args, record.kwargs, 1.0, 2.0, 3.0),
+        *(encode_value(record.result), Address("s", 1), "H"),
+    )
+    assert unsealed.seal() == seal(record)._replace(handle="H")
+    assert unsealed.name == unsealed.seal().name
+
+
+@pytest.mark.parametrize("changeable", [[[1]], [{}], [{1}], [(1,)], [bytearray()]])
+def test_sealed_later__is_nothing_that_somebody_can_change(changeable: list[object]) -> None:
+    assert are_fixed([1, "x", None, 1.5, True], {"x": 1})
+    assert not are_fixed(changeable, {})
+    assert not are_fixed([], {"x": changeable[0]})
 
 
 def _write_many(path: Path, process: int) -> None:

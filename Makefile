@@ -1,8 +1,9 @@
 # Two commands need nothing but Python 3.11+, its venv module and make:
 #   make demo    watch gearfleet do its job
 #   make test    run what CI runs; says what it skips where gearmand or PostgreSQL is missing
-# `make bench` needs gearmand too, and a machine that does nothing else; its last
-# table, `make bench-peers`, needs redis-server and a network.
+# `make bench` needs gearmand too, and a machine that does nothing else; `make bench-stores`
+# is its table of result stores, one of which needs PostgreSQL, and `make bench-peers` its
+# last one, which needs redis-server and a network.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -11,7 +12,7 @@ PEERS  := .cache/peers
 # More than there are CPUs, because tests of processes wait for them most of the time.
 JOBS   ?= $(shell echo $$((2 * $$(nproc))))
 
-.PHONY: ready demo test matrix lint bench bench-peers clean
+.PHONY: ready demo test matrix lint bench bench-stores bench-peers clean
 
 $(READY): pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -44,7 +45,11 @@ bench: $(READY)
 	$(BIN)/python benchmarks/help.py
 	$(BIN)/python benchmarks/pool.py --rounds 1
 	$(BIN)/python benchmarks/stop.py
+	$(MAKE) --no-print-directory bench-stores
 	$(MAKE) --no-print-directory bench-peers
+
+bench-stores: $(READY)
+	$(BIN)/python benchmarks/stores.py
 
 bench-peers: $(READY)
 	-$(MAKE) --no-print-directory $(PEERS)/.ready

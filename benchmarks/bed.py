@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ticks
 
@@ -26,6 +29,8 @@ SERVER_CPU = ("taskset", "-c", "0")
 DRIVER_CPU = ("taskset", "-c", "1")
 #: A driver that takes longer is a failure, and is reported as one.
 LIMIT = 60
+
+_NOBODY = 65534
 
 _PATH = f"{os.environ['PATH']}:/usr/sbin"
 
@@ -53,11 +58,23 @@ def rate_of(result: dict[str, Any]) -> float:
     return float(result["count"] / result["seconds"])
 
 
-def drain(command: Sequence[str], folder: Path, env: Mapping[str, str], count: int) -> float:
-    """Run a worker until it has run `count` tasks; return the tasks per second.
+class Drained(NamedTuple):
+    """What a worker has shown: tasks per second, and the CPU time that it used since it served.
+
+    That time has in it what a worker does when it ends; it is 0 where the task's module
+    has not told when it served.
+    """
+
+    rate: float
+    cpu_seconds: float
+
+
+def drain(command: Sequence[str], folder: Path, env: Mapping[str, str], count: int) -> Drained:
+    """Run a worker until it has run `count` tasks.
 
     The clock runs from the first to the last task, so a slow start costs nothing.
     """
+    before = _cpu_of_children()
     counted, log = folder / "ticks", folder / "worker.log"
     counted.mkdir()
     with log.open("wb") as output:
@@ -76,7 +93,14 @@ def drain(command: Sequence[str], folder: Path, env: Mapping[str, str], count: i
     done, seconds = ticks.read(counted)
     if done != count:
         raise Failed(f"{' '.join(command)} ran {done} tasks instead of {count}")
-    return (count - 1) / seconds
+    started = ticks.read_start(counted, process.pid)
+    used = 0.0 if started is None else _cpu_of_children() - before - started
+    return Drained((count - 1) / seconds, used)
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _wait_for(count: int, counted: Path, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -131,6 +155,39 @@ def redis(folder: Path) -> Iterator[int]:
     words = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
     with _serving(["redis-server", *words, "--dir", str(folder), "--logfile", "redis.log"], port):
         yield port
+
+
+@contextmanager
+def postgresql(cpu: Sequence[str] = SERVER_CPU) -> Iterator[str | None]:
+    """Run PostgreSQL as it comes, on a CPU of its own; yield the folder of its socket.
+
+    None where it, or the driver, is not here.
+    """
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs or find_spec("psycopg") is None:
+        yield None
+        return
+    folder = tempfile.mkdtemp(prefix="gf-pg-")
+    # It refuses to run as root.
+    user = _NOBODY if os.geteuid() == 0 else os.geteuid()
+    os.chown(folder, user, -1)
+
+    def run(program: str, *words: str) -> None:
+        command = [*cpu, str(programs[-1] / program), *words, "-D", f"{folder}/data"]
+        subprocess.run(
+            command, cwd=folder, user=user, stdout=subprocess.DEVNULL, check=True, timeout=LIMIT
+        )
+
+    try:
+        run("initdb", "--username=postgres", "--auth=trust", "--no-sync")
+        listening = f"-k {folder} -c listen_addresses="
+        run("pg_ctl", "start", "-w", "-l", f"{folder}/log", "-o", listening)
+        try:
+            yield folder
+        finally:
+            run("pg_ctl", "stop", "-w", "-m", "fast")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:

@@ -161,7 +161,7 @@ class Bench:
         }
         driver = [str(HERE / "one_by_one.py"), tool.module, str(count), str(WARM_UP)]
         submitted = rate_of(run_driver([self._peers, *driver], env))
-        return submitted, drain([self._peers, *tool.worker], folder, env, count + WARM_UP)
+        return submitted, drain([self._peers, *tool.worker], folder, env, count + WARM_UP).rate
 
 
 def flush(port: int) -> None:

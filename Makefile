@@ -12,7 +12,7 @@ PEERS  := .cache/peers
 # More than there are CPUs, because tests of processes wait for them most of the time.
 JOBS   ?= $(shell echo $$((2 * $$(nproc))))
 
-.PHONY: ready demo test matrix lint bench bench-stores bench-peers clean
+.PHONY: ready demo test matrix lint messages bench bench-stores bench-peers clean
 
 $(READY): pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+messages: $(READY)
+	$(BIN)/python tools/messages.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py

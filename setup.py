@@ -16,7 +16,7 @@ setup(
     package_dir={"gearfleet.templates": "templates", "gearfleet.examples": "examples"},
     package_data={
         "gearfleet": ["py.typed"],
-        "gearfleet.contrib.django": ["templates/**/*.html"],
+        "gearfleet.contrib.django": ["templates/**/*.html", "locale/**/*.[mp]o"],
         "gearfleet.templates": ["**/*.j2"],
         # Projects, not packages: every file of theirs is data, the Python too.
         "gearfleet.examples": ["**/*", "**/.gitignore"],

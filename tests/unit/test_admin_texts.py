@@ -6,6 +6,12 @@ import pytest
 
 from gearfleet.contrib.django import texts
 from gearfleet.results import Sealed
+from tests.support.django_databases import set_up
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _django() -> None:
+    set_up()  # the texts are translated
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,12 @@ __all__ = ["Failure", "Fleet", "Occurrence", "Part", "Record", "Schedule", "Succ
 #: Characters of what is looked up by; MySQL indexes no more.
 MAX_LENGTH = 255
 
-STATES = ("success", "failure", "expired", "retry")
+STATES = (
+    ("success", _("success")),
+    ("failure", _("failure")),
+    ("expired", _("expired")),
+    ("retry", _("tried again")),
+)
 
 
 class Record(models.Model):
@@ -47,26 +52,38 @@ class Record(models.Model):
     """
 
     seq: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
-    job: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH)
-    name: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH)
-    task: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH)
-    state: models.CharField[str, str] = models.CharField(
-        max_length=8, choices=[(state, state) for state in STATES]
-    )
+    job: models.CharField[str, str] = models.CharField(_("job"), max_length=MAX_LENGTH)
+    name: models.CharField[str, str] = models.CharField(_("name"), max_length=MAX_LENGTH)
+    task: models.CharField[str, str] = models.CharField(_("task"), max_length=MAX_LENGTH)
+    state: models.CharField[str, str] = models.CharField(_("state"), max_length=8, choices=STATES)
     limited_as: models.CharField[str, str] = models.CharField(
         max_length=8, blank=True, editable=False
     )
-    function: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH, blank=True)
-    queue: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH, blank=True)
-    group: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH, blank=True)
+    function: models.CharField[str, str] = models.CharField(
+        _("function"), max_length=MAX_LENGTH, blank=True
+    )
+    queue: models.CharField[str, str] = models.CharField(
+        _("queue"), max_length=MAX_LENGTH, blank=True
+    )
+    group: models.CharField[str, str] = models.CharField(
+        _("group"), max_length=MAX_LENGTH, blank=True
+    )
     hook: models.TextField[str, str] = models.TextField(blank=True)
     enqueued_at: models.FloatField[float, float] = models.FloatField(default=0.0)
     started: models.FloatField[float, float] = models.FloatField(default=0.0)
     stopped: models.FloatField[float, float] = models.FloatField(default=0.0)
-    stopped_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(editable=False)
-    attempt: models.PositiveIntegerField[int, int] = models.PositiveIntegerField(default=1)
-    server: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH, blank=True)
-    handle: models.CharField[str, str] = models.CharField(max_length=MAX_LENGTH, blank=True)
+    stopped_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(
+        _("ended"), editable=False
+    )
+    attempt: models.PositiveIntegerField[int, int] = models.PositiveIntegerField(
+        _("attempt"), default=1
+    )
+    server: models.CharField[str, str] = models.CharField(
+        _("job server"), max_length=MAX_LENGTH, blank=True
+    )
+    handle: models.CharField[str, str] = models.CharField(
+        _("handle"), max_length=MAX_LENGTH, blank=True
+    )
     keep_until: models.FloatField[float, float] = models.FloatField(default=0.0)
     arguments: models.TextField[str, str] = models.TextField()
     result: models.TextField[str, str] = models.TextField()

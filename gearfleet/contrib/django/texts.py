@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from gearfleet.tasks.failure import decode_failure
 
@@ -30,7 +31,10 @@ def shortened(text: str, limit: int = SHORT) -> str:
 
 def cut(text: str) -> str:
     """Return a text of many lines; of one that is too long, the beginning."""
-    return text if len(text) <= LONG else f"{text[:LONG]}\n... {len(text) - LONG} characters more"
+    if len(text) <= LONG:
+        return text
+    more = gettext("... %d characters more") % (len(text) - LONG)
+    return f"{text[:LONG]}\n{more}"
 
 
 def moment(seconds: float) -> str:
@@ -79,7 +83,7 @@ def traceback_of(sealed: Sealed) -> str:
 def _call(sealed: Sealed) -> str:
     record = sealed.record()
     if not record.has_arguments:
-        return f"{record.task}(...): the arguments are not kept"
+        return gettext("%s(...): the arguments are not kept") % record.task
     named = (f"{name}={value!r}" for name, value in record.kwargs.items())
     return f"{record.task}({', '.join([*map(repr, record.args), *named])})"
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from gearfleet import config
 from gearfleet.contrib.django.schedules import literals
 from gearfleet.errors import ScheduleError
 from gearfleet.outgoing import new_id
-from gearfleet.schedule.timing import KINDS, Timing, occurrence_after, timing
+from gearfleet.schedule.timing import Timing, occurrence_after, timing
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,54 +45,66 @@ class Schedule(models.Model):
 
     ONCE, MINUTES, HOURLY, DAILY, WEEKLY = "O", "I", "H", "D", "W"
     BIWEEKLY, MONTHLY, BIMONTHLY, QUARTERLY, YEARLY, CRON = "BW", "M", "BM", "Q", "Y", "C"
-    TYPE = tuple((letter, kind) for kind, letter in KINDS.items())
+    TYPE = (
+        (ONCE, _("once")),
+        (MINUTES, _("minutes")),
+        (HOURLY, _("hourly")),
+        (DAILY, _("daily")),
+        (WEEKLY, _("weekly")),
+        (BIWEEKLY, _("biweekly")),
+        (MONTHLY, _("monthly")),
+        (BIMONTHLY, _("bimonthly")),
+        (QUARTERLY, _("quarterly")),
+        (YEARLY, _("yearly")),
+        (CRON, _("cron")),
+    )
 
     uid: models.CharField[str, str] = models.CharField(
         max_length=32, unique=True, default=new_uid, editable=False
     )
     name: models.CharField[str, str] = models.CharField(
-        max_length=MAX_LENGTH, unique=True, blank=True
+        _("name"), max_length=MAX_LENGTH, unique=True, blank=True
     )
     func: models.CharField[str, str] = models.CharField(
-        max_length=MAX_LENGTH, help_text="the task, such as shop.report"
+        _("task"), max_length=MAX_LENGTH, help_text=_("the task, such as shop.report")
     )
     hook: models.CharField[str | None, str | None] = models.CharField(
-        max_length=MAX_LENGTH, blank=True, null=True
+        _("hook"), max_length=MAX_LENGTH, blank=True, null=True
     )
     args: models.TextField[str | None, str | None] = models.TextField(
-        blank=True, null=True, help_text="such as 1, 'a text'"
+        _("arguments"), blank=True, null=True, help_text=_("such as 1, 'a text'")
     )
     kwargs: models.TextField[str | None, str | None] = models.TextField(
-        blank=True, null=True, help_text="such as x=1, y='a text'"
+        _("named arguments"), blank=True, null=True, help_text=_("such as x=1, y='a text'")
     )
     schedule_type: models.CharField[str, str] = models.CharField(
-        max_length=2, choices=TYPE, default=ONCE
+        _("kind"), max_length=2, choices=TYPE, default=ONCE
     )
     minutes: models.PositiveIntegerField[int | None, int | None] = models.PositiveIntegerField(
-        null=True, blank=True
+        _("minutes"), null=True, blank=True
     )
     cron: models.CharField[str | None, str | None] = models.CharField(
-        max_length=100, null=True, blank=True
+        _("cron"), max_length=100, null=True, blank=True
     )
     repeats: models.IntegerField[int, int] = models.IntegerField(
-        default=-1, help_text="-1 for any number, n counts down"
+        _("repeats"), default=-1, help_text=_("-1 for any number, n counts down")
     )
     next_run: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
-        default=timezone.now, null=True
+        _("next run"), default=timezone.now, null=True
     )
     task: models.CharField[str | None, str | None] = models.CharField(
         max_length=100, null=True, editable=False
     )
     intended_date_kwarg: models.CharField[str | None, str | None] = models.CharField(
-        max_length=100, null=True, blank=True
+        _("argument for the intended date"), max_length=100, null=True, blank=True
     )
     time_zone: models.CharField[str, str] = models.CharField(
-        max_length=64, blank=True, help_text="empty for the project's"
+        _("time zone"), max_length=64, blank=True, help_text=_("empty for the project's")
     )
-    catch_up: models.BooleanField[bool, bool] = models.BooleanField(default=False)
-    paused: models.BooleanField[bool, bool] = models.BooleanField(default=False)
+    catch_up: models.BooleanField[bool, bool] = models.BooleanField(_("catch up"), default=False)
+    paused: models.BooleanField[bool, bool] = models.BooleanField(_("paused"), default=False)
     origin: models.CharField[str, str] = models.CharField(
-        max_length=8, default="made", editable=False
+        _("declared in"), max_length=8, default="made", editable=False
     )
     digest: models.CharField[str, str] = models.CharField(max_length=32, blank=True, editable=False)
     options: models.TextField[str, str] = models.TextField(blank=True, editable=False)
@@ -102,7 +115,7 @@ class Schedule(models.Model):
         null=True, editable=False
     )
     missed: models.PositiveIntegerField[int, int] = models.PositiveIntegerField(
-        default=0, editable=False
+        _("missed"), default=0, editable=False
     )
     missed_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
         null=True, editable=False
@@ -113,6 +126,8 @@ class Schedule(models.Model):
     class Meta:
         app_label = "gearfleet"
         ordering = ("next_run",)
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
         indexes = [models.Index(fields=["next_run"], name="gearfleet_schedule_next")]
 
     def __str__(self) -> str:

@@ -7,7 +7,9 @@ of the last moment may be lost when the power goes (synchronous=NORMAL).
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ResultStoreUnavailable
@@ -18,7 +20,6 @@ from gearfleet.results.tally import Kept, Tally
 from gearfleet.sqlitefile import BUSY_TIMEOUT, SQLiteFile
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
@@ -31,6 +32,9 @@ SCHEMA = 1
 _COLUMNS = tuple("group_id" if field == "group" else field for field in Sealed._fields)
 _LIST = ", ".join(_COLUMNS)
 _MARKS = ", ".join("?" * len(_COLUMNS))
+#: Rows of one statement. Python lets go of the interpreter at each, and may wait 5 ms until
+#: the thread that runs tasks gives it back. An old SQLite takes 999 values.
+_CHUNK = 999 // len(_COLUMNS)
 _OF_KIND = {"": "", "group": "group_id", "name": "name", "function": "function"}
 
 _TALLY = """
@@ -82,11 +86,7 @@ class SQLiteStore(SQLiteFile):
             return
         saved = self.retention.newest(saved)  # a burst is longer than what is kept of it
         with self._writing() as connection:
-            connection.executemany(
-                f"INSERT OR REPLACE INTO records ({_LIST}) SELECT {_MARKS} WHERE NOT EXISTS"
-                " (SELECT 1 FROM records WHERE id = ? AND attempt > ?)",
-                [(*each, each.id, each.attempt) for each in saved],
-            )
+            _insert(connection, saved)
             self._prune(connection, saved)
 
     def get(self, job: str) -> TaskRecord | None:
@@ -204,4 +204,20 @@ class SQLiteStore(SQLiteFile):
             )
         connection.execute(
             "DELETE FROM records WHERE keep_until > 0 AND keep_until <= ?", (self._clock(),)
+        )
+
+
+def _insert(connection: sqlite3.Connection, saved: list[Sealed]) -> None:
+    """Write records, each in the place of one of the same or an earlier attempt of its job."""
+    try:  # nearly always none of these jobs has a record
+        for begin in range(0, len(saved), _CHUNK):
+            chunk = saved[begin : begin + _CHUNK]
+            rows = ", ".join([f"({_MARKS})"] * len(chunk))
+            values = [*chain.from_iterable(chunk)]
+            connection.execute(f"INSERT INTO records ({_LIST}) VALUES {rows}", values)
+    except sqlite3.IntegrityError:
+        connection.executemany(
+            f"INSERT OR REPLACE INTO records ({_LIST}) SELECT {_MARKS} WHERE NOT EXISTS"
+            " (SELECT 1 FROM records WHERE id = ? AND attempt > ?)",
+            [(*each, each.id, each.attempt) for each in saved],
         )

@@ -105,6 +105,17 @@ class StoreContract:
         assert (found.state, found.result) == ("success", 2)
         assert store.failures() == []
 
+    def test_among_many_some_are_known(self, make: Callable[..., ResultStore]) -> None:
+        store = make(save_limit=0)  # more than one statement writes
+        store.save([success("7", attempt=2, result="later"), success("99", result="before")])
+        store.save([success(str(n), group="g", result=n) for n in range(120)])
+        kept = store.group("g")
+        assert {each.id for each in kept} == {str(n) for n in range(120)} - {"7"}
+        assert all(each.result == int(each.id) for each in kept)
+        later = store.get("7")
+        assert later is not None
+        assert later.result == "later"
+
     def test_what_cannot_be_written_is_shown(self, store: ResultStore) -> None:
         store.save([success("a", args=(object,), kwargs={"b": object}, result=object)])
         found = store.get("a")

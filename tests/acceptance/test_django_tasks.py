@@ -258,6 +258,9 @@ assert result.enqueued_at is not None
 assert until(result).return_value == 3
 assert [error.exception_class for error in result.errors] == [OSError, OSError]
 assert len(result.worker_ids) == 3 and result.started_at < result.last_attempted_at
+elsewhere = until(flaky.using(queue_name="mail").enqueue())
+assert (elsewhere.return_value, elsewhere.attempts, elsewhere.task.queue_name) == (3, 3, "mail")
+assert flaky.get_result(elsewhere.id).task == flaky.using(queue_name="mail")
 try:
     with transaction.atomic():
         dropped = flaky.enqueue()
@@ -272,7 +275,10 @@ print("told")
 
 def test_attempts_and_transactions__are_gearfleets(tmp_path: Path, gearmand: JobServer) -> None:
     need_framework()
-    options = '{"RETRIES": 2, "BACKOFF": 0, "ENQUEUE_ON_COMMIT": True, "KEEP_RESULTS": 600}'
+    options = (
+        '{"RETRIES": 2, "BACKOFF": 0, "ENQUEUE_ON_COMMIT": True, "KEEP_RESULTS": 600, '
+        '"ANY_QUEUE": True}'
+    )
     more = f'TASKS["default"]["OPTIONS"] = {options}\nGEARFLEET["SAVE_LIMIT"] = -1\n'
     site = make_site(tmp_path, gearmand.address, RETRIED, more)
     command = site.gearfleet("worker", "-a", "myapp", "-n", "tasks", "--threads", "2")
@@ -280,6 +286,6 @@ def test_attempts_and_transactions__are_gearfleets(tmp_path: Path, gearmand: Job
     try:
         worker.wait_for_output("Registered at job server")
         assert tell(site, COMMITS, worker) == "told\n"
-        assert (tmp_path / "diary").read_text() == "SUCCESSFUL\n"
+        assert (tmp_path / "diary").read_text() == "SUCCESSFUL\n" * 2
     finally:
         worker.terminate()

@@ -152,6 +152,34 @@ with bind(Submitted(current())) as _, bind(submitted := Submitted(current())):
     )
 
 
+def test_any_queue__serves_each_task_in_all_of_them(tmp_path: Path) -> None:
+    check(
+        tmp_path,
+        """
+from gearfleet.contrib.django.backend.adoption import adopted
+from gearfleet.tasks.declarations import declared_in
+assert list(adopted(plain.func)) == ["default", "mail"]
+names = [each.name for each in declared_in("myapp.tasks")]
+assert names[:2] == ["myapp.tasks.plain", "myapp.tasks.plain@mail"], names
+posted = plain.using(queue_name="mail")
+with bind(submitted := Submitted(current())):
+    there = posted.enqueue(1)
+    plain.enqueue(2)
+    write.using(queue_name="default").enqueue("dear Ada")
+    assert [job.task for job in submitted] == [
+        "myapp.tasks.plain@mail", "myapp.tasks.plain", "myapp.tasks.write@default"
+    ]
+    assert submitted[-1].options.priority == "low"
+assert there.task == posted and posted.queue_name == "mail"
+assert backend.get_result(there.id).task == posted
+refused(lambda: plain.using(queue_name="parcels"), "parcels")
+from django.core import checks
+assert checks.run_checks() == [], checks.run_checks()
+""",
+        'TASKS["default"]["OPTIONS"] = {"ANY_QUEUE": True}\n',
+    )
+
+
 def test_commit__is_waited_for_where_the_options_say_so(tmp_path: Path) -> None:
     check(
         tmp_path,
@@ -288,7 +316,7 @@ def found(**setting):
 assert found() == {}
 wrong = found(
     QUEUES=["two words"],
-    OPTIONS={"RETRY": 3, "TIME_LIMIT": -1, "ENQUEUE_ON_COMMIT": "yes", "KEEP_RESULTS": 0},
+    OPTIONS={"RETRY": 3, "TIME_LIMIT": -1, "ENQUEUE_ON_COMMIT": "yes", "KEEP_RESULTS": 0, "ANY_QUEUE": 1},
 )
 assert sorted(wrong) == ["gearfleet.E102", "gearfleet.E103", "gearfleet.W101"], wrong
 assert "RETRIES" in wrong["gearfleet.W101"].hint

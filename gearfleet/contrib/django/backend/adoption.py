@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from copy import copy
 from typing import TYPE_CHECKING, Any, Literal
 
 from gearfleet import hooks
@@ -15,31 +16,37 @@ from gearfleet.tasks.declarations import declare
 from gearfleet.worker.client_ids import client_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from gearfleet.contrib.django.backend import api
     from gearfleet.tasks.current import Facts
     from gearfleet.worker.process import WorkerInfo
 
-#: By the functions that were decorated.
-_adopted: dict[Callable[..., Any], AdoptedTask] = {}
+#: By the functions that were decorated, and then by the queues.
+_adopted: dict[Callable[..., Any], dict[str, AdoptedTask]] = {}
+
+#: Stands between the path of a task and a queue that it is not declared with.
+IN_QUEUE = "@"
 
 #: The name of this worker, as the job servers show it.
 _worker_id = ""
 
 
 class AdoptedTask(Task[..., Any]):
-    """A task of Django's; its name is its dotted path, by which Django finds it again.
+    """A task of Django's in one queue.
+
+    Its name is its dotted path, by which Django finds it again. In a queue that it is not
+    declared with, the name of that is added: its jobs are those of another function.
 
     Attributes:
         of_django: the task as Django has it.
     """
 
-    def __init__(self, task: api.Task[..., Any], options: Mapping[str, Any]) -> None:
+    def __init__(self, task: api.Task[..., Any], options: Mapping[str, Any], name: str) -> None:
         """Serve `task` with these options, which are those of `TaskOptions`."""
         super().__init__(
             task.func,
-            name=task.module_path,
+            name=name,
             queue=task.queue_name,
             priority=level(task.priority),
             **options,
@@ -57,26 +64,43 @@ class AdoptedTask(Task[..., Any]):
         return about.get("tracked") is True
 
 
-def adopt(task: api.Task[..., Any], options: Mapping[str, Any]) -> AdoptedTask:
-    """Declare the function of `task` to gearfleet, unless it is; return what was declared.
+def adopt(
+    task: api.Task[..., Any], options: Mapping[str, Any], *, queues: Iterable[str] = ()
+) -> Mapping[str, AdoptedTask]:
+    """Declare the function of `task` to gearfleet; return what was declared, by its queue.
+
+    Args:
+        task: as it was decorated.
+        options: of it.
+        queues: in which it is served beside its own.
 
     Raises:
         InvalidTask: gearfleet cannot serve it, or not with these options.
     """
-    known = _adopted.get(task.func)
-    if known is None:
-        try:
-            known = AdoptedTask(task, options)
-        except TaskDeclarationError as error:
-            raise InvalidTask(str(error)) from error
-        declare(known)
-        _adopted[task.func] = known
-    return known
+    path, own = task.module_path, task.queue_name
+    others = sorted(set(queues) - {own})
+    try:
+        made = {own: AdoptedTask(task, options, path)}
+        for queue in others:
+            made[queue] = AdoptedTask(_in_queue(task, queue), options, f"{path}{IN_QUEUE}{queue}")
+    except TaskDeclarationError as error:
+        raise InvalidTask(str(error)) from error
+    for each in made.values():
+        declare(each)
+    _adopted[task.func] = made
+    return made
 
 
-def adopted(func: Callable[..., Any]) -> AdoptedTask | None:
-    """Return what `adopt` has made of the task with this function."""
-    return _adopted.get(func)
+def adopted(func: Callable[..., Any]) -> Mapping[str, AdoptedTask]:
+    """Return what `adopt` has made of the task with this function, by its queue."""
+    return _adopted.get(func, {})
+
+
+def _in_queue(task: api.Task[..., Any], queue: str) -> api.Task[..., Any]:
+    """Return `task` as `using` does, which would ask for it to be adopted already."""
+    found = copy(task)
+    object.__setattr__(found, "queue_name", queue)
+    return found
 
 
 def level(priority: int) -> Literal["high", "normal", "low"]:

@@ -104,6 +104,8 @@ def _of_tasks(backend: GearmanBackend) -> Iterator[CheckMessage]:
     for task in declared_anywhere():
         if not isinstance(task, AdoptedTask) or task.of_django.backend != backend.alias:
             continue
+        if task.name != task.of_django.module_path:
+            continue  # the same once more, in another queue
         if not any(_is_searched(task.module, app) for app in searched):
             yield Warning(
                 f"Task '{task.name}' is in no module that workers look into, so nobody runs its "

@@ -23,7 +23,7 @@ from gearfleet.contrib.django.backend.api import (
     task_enqueued,
 )
 from gearfleet.contrib.django.backend.options import Options
-from gearfleet.contrib.django.backend.results import ready, result_of, task_at, waiting
+from gearfleet.contrib.django.backend.results import ready, result_of, task_at, task_of, waiting
 from gearfleet.contrib.django.backend.values import aware
 from gearfleet.errors import ResultStoreUnavailable
 from gearfleet.outgoing import new_id
@@ -46,7 +46,8 @@ logger = logging.getLogger(__name__)
 class GearmanBackend(BaseTaskBackend):
     """Submits the jobs of Django's tasks to the job servers of GEARFLEET.
 
-    A task is served by the workers of the queue that it is declared with. Results can be
+    A task is served by the workers of the queue that it is declared with; with the option
+    ``ANY_QUEUE`` by those of all. Results can be
     looked up where they are kept: see `supports_get_result`.
     """
 
@@ -114,7 +115,7 @@ class GearmanBackend(BaseTaskBackend):
                 f"{checks.why_no_results(config.current())}"
             )
         record = store.get(result_id)
-        task = task_at(record.task) if record is not None and record.id == result_id else None
+        task = task_of(record) if record is not None and record.id == result_id else None
         if record is None or task is None:
             raise TaskResultDoesNotExist(
                 f"No job of a Django task is known as {result_id!r}: none had this id, or its "
@@ -128,16 +129,18 @@ class GearmanBackend(BaseTaskBackend):
 
     def _adopted(self, task: Task[..., Any]) -> AdoptedTask:
         known = adopted(task.func)
-        if known is None:
+        if not known:
             _refuse_unless_ours(task)
-            known = adopt(task, self.chosen.of_tasks)
-        if known.queue != task.queue_name:
+            others = self.queues if self.chosen.any_queue else ()
+            known = adopt(task, self.chosen.of_tasks, queues=map(str, others))
+        if task.queue_name not in known:
             raise InvalidTask(
-                f"Jobs of '{task.module_path}' go to queue '{known.queue}', with which it is "
+                f"Jobs of '{task.module_path}' go to queue '{next(iter(known))}', with which it is "
                 f"declared and whose workers have it, not to '{task.queue_name}'; declare a "
-                f"second task with @task(queue_name='{task.queue_name}')"
+                f"second task with @task(queue_name='{task.queue_name}'), or let the workers of all "
+                "QUEUES have all tasks, with OPTIONS['ANY_QUEUE']"
             )
-        return known
+        return known[task.queue_name]
 
     def _submit(self, result: TaskResult[..., Any]) -> None:
         task, store = result.task, self.store

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: Options that hold for every task of the backend, as `gearfleet.task` has them for one.
 OF_TASKS = ("RETRIES", "BACKOFF", "TIME_LIMIT", "SOFT_TIME_LIMIT", "EXPIRES")
 
-KNOWN = ("ENQUEUE_ON_COMMIT", "KEEP_RESULTS", *OF_TASKS)
+KNOWN = ("ANY_QUEUE", "ENQUEUE_ON_COMMIT", "KEEP_RESULTS", *OF_TASKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +22,14 @@ class Options:
     """What ``OPTIONS`` say.
 
     Attributes:
+        any_queue: whether each task is served in every queue of ``QUEUES``.
         enqueue_on_commit: whether jobs are submitted when the transaction is committed.
         keep_results: seconds for which results are kept, whatever GEARFLEET's limits; 0 for
             as these say.
         of_tasks: options of all tasks of the backend, by the names of `TaskOptions`.
     """
 
+    any_queue: bool = False
     enqueue_on_commit: bool = False
     keep_results: float = 0.0
     of_tasks: Mapping[str, Any] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class Options:
         good = {name: value for name, value in table.items() if name in KNOWN and name not in wrong}
         keep = good.get("KEEP_RESULTS")
         return cls(
+            any_queue=good.get("ANY_QUEUE", False),
             enqueue_on_commit=good.get("ENQUEUE_ON_COMMIT", False),
             keep_results=0.0 if keep is None else seconds_of(keep, "KEEP_RESULTS"),
             of_tasks={name.lower(): good[name] for name in OF_TASKS if name in good},
@@ -72,6 +75,7 @@ def _period(value: Any) -> str | None:
 
 
 _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
+    "ANY_QUEUE": _flag,
     "ENQUEUE_ON_COMMIT": _flag,
     "KEEP_RESULTS": _period,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from gearfleet.contrib.django.backend.about import (
@@ -11,7 +12,9 @@ from gearfleet.contrib.django.backend.about import (
     errors_in,
     workers_in,
 )
+from gearfleet.contrib.django.backend.adoption import IN_QUEUE
 from gearfleet.contrib.django.backend.api import (
+    InvalidTask,
     Task,
     TaskError,
     TaskResult,
@@ -41,6 +44,18 @@ def task_at(path: str) -> Task[..., Any] | None:
     except ImportError:
         return None
     return found if isinstance(found, Task) else None
+
+
+def task_of(record: TaskRecord) -> Task[..., Any] | None:
+    """Return the task of a job, in the queue that the job was in; None if there is none any more."""
+    path, _, _queue = record.task.partition(IN_QUEUE)
+    task = task_at(path)
+    if task is None or record.queue in ("", task.queue_name):
+        return task
+    try:
+        return task.using(queue_name=record.queue)
+    except (InvalidTask, ImproperlyConfigured):  # the settings have changed meanwhile
+        return task
 
 
 def ready(

@@ -204,7 +204,11 @@ class Machine:
         """
         command = packet[0]
         if command is _ASSIGN and self.state is GRABBING:
-            self._answered(AWAKE, now)
+            self.grabs -= 1
+            if self.grabs:
+                self.deadline = now + self._timing.grab_timeout
+            else:
+                self._enter(AWAKE, now)
             if self._window < self._prefetch:
                 self._window = min(self._window * 2, self._prefetch)
             self._empty_wakes = 0

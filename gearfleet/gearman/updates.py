@@ -145,7 +145,8 @@ class JobUpdates(GearmanConnectionManager):
         if job.is_finished or link.machine is None or job.handle is None:
             self._finish(job, Command.WORK_COMPLETE, data)
             return
-        link.machine.outgoing += encode_result(to_bytes(job.handle), data)
+        handle = job.handle.encode("utf-8", "surrogateescape")
+        link.machine.outgoing += encode_result(handle, data)
         job.is_finished = True
         link.jobs.discard(job)
 

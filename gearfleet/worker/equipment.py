@@ -143,6 +143,9 @@ class TaskWorker(GearmanWorker):
         except GearfleetError as error:
             self.give_back(current_job, error)
             return False
+        if isinstance(outcome, Completed):
+            self._complete(current_job, outcome.data)
+            return True
         return self.answer(current_job, outcome)
 
     def answer(self, job: GearmanJob, outcome: Outcome) -> bool:

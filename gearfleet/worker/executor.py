@@ -135,7 +135,14 @@ class Executor:
                 self.interrupted += 1
             raise
         finally:
-            self._let_go(assignment)
+            # Nobody speaks for the job any more: what follows is ours to send.
+            job_in_hand.set(None)
+            if self._streams is not None:
+                self._streams.mend()
+            if self._time_limits is not None:
+                self._time_limits.end(assignment)
+            if self._updates is not None:
+                self._updates.end(assignment)
         with self._counting:
             if type(outcome) is Completed:
                 self.completed += 1
@@ -202,16 +209,6 @@ class Executor:
         if self._after_job:
             hooks.run(self._after_job, job, outcome)
         return job, outcome
-
-    def _let_go(self, assignment: Assignment) -> None:
-        """Let nobody speak for the job any more: what follows is ours to send."""
-        job_in_hand.set(None)
-        if self._streams is not None:
-            self._streams.mend()
-        if self._time_limits is not None:
-            self._time_limits.end(assignment)
-        if self._updates is not None:
-            self._updates.end(assignment)
 
     def _call(self, station: Station, job: Job) -> Outcome:
         outcome: Outcome | None = None

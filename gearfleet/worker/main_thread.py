@@ -139,7 +139,9 @@ class Inside:
 
     def __exit__(self, kind: type | None, error: object, trace: TracebackType | None) -> None:
         self._main.phase = Phase.IDLE
-        self._main._handlers.reclaim()
+        handlers = self._main._handlers
+        if not handlers.are_ours():
+            handlers.reclaim()
 
 
 def _interrupt() -> None:

@@ -65,14 +65,16 @@ class Handlers:
             signal.signal(number, previous or signal.SIG_DFL)
         signal.set_wakeup_fd(self._previous_fd)
 
+    def are_ours(self) -> bool:
+        """Return whether code of the user has left all signals to us."""
+        return list(map(getsignal, self._watched)) == self._ours  # a third of the time of a loop
+
     def reclaim(self) -> None:
         """Take the signals back from code of the user that left them to others.
 
         An event loop that had SIGTERM leaves it to the system, which would end
         the worker in its next job.
         """
-        if list(map(getsignal, self._watched)) == self._ours:  # a third of the time of a loop
-            return
         for number in self._watched:
             if getsignal(number) is not _note:
                 signal.signal(number, _note)

@@ -133,7 +133,7 @@ class Watch:
             handle = assignment.handle or ""
             unique = (assignment.unique or handle).encode("utf-8", "surrogateescape")
             deadline = time_limits.deadline(assignment.task) if time_limits else 0.0
-            hand = begin(assignment.task, handle, unique, started=time.time(), deadline=deadline)
+            hand = begin(assignment.task, handle, unique, time.time(), deadline)
             how = GIVEN_BACK
             try:
                 if in_hand is not None and in_hand.hold(hand.number, key_of(unique)):

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from gearfleet.errors import PayloadDecodeError, PayloadEncodeError
 from gearfleet.tasks.meta import Meta
 from gearfleet.tasks.payload import (
+    _read_any,
+    _read_usual,
     decode_call,
     decode_value,
     encode_call,
@@ -180,3 +182,23 @@ def test_decode__anything_is_read_or_refused(data: bytes) -> None:
             decode(data)
         except PayloadDecodeError as error:
             assert len(str(error)) < 500
+
+
+@given(
+    st.lists(st.recursive(st.one_of(st.integers(), st.floats(), texts), st.lists, max_leaves=4)),
+    st.integers(1, 200),
+    st.integers(0, 2),
+    st.sampled_from([b"", b"]", b"[", b"0", b'"', b",", b"e", b" ", b"}", b"\\"]),
+)
+@settings(deadline=None)
+def test_decode__the_usual_way_reads_nothing_else_than_the_other(
+    args: list[Any], at: int, cut: int, put: bytes
+) -> None:
+    try:
+        sent = encode_call(args, {}, Meta("a1", 1, 1763740000.5))
+    except PayloadEncodeError:  # a lone surrogate
+        return
+    place = len(sent) - at % len(sent)
+    for data in (sent, sent[:place] + put + sent[place + cut :]):
+        call = _read_usual(data)
+        assert call is None or repr(call) == repr(_read_any(data))

@@ -100,6 +100,13 @@ class Hub:
     def hand_out_grabs(self, now: float) -> None:
         """Give the free slots to the job servers that may have jobs, in turn."""
         links = self.links
+        if len(links) == 1:
+            link = links[0]
+            if (machine := link.machine) is not None:
+                free = self._prefetch - len(link.jobs) - machine.grabs
+                if free > 0 and (count := min(free, machine.wanted_grabs)) > 0:
+                    machine.grab(count, now)
+            return
         free = self._prefetch
         for link in links:
             if (machine := link.machine) is not None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _MAX_EVENTS = 64
+_NOT_IN, _NOT_OUT = ~getattr(select, "EPOLLIN", 0), ~getattr(select, "EPOLLOUT", 0)
 
 
 class EpollSelector(selectors.BaseSelector):
@@ -62,9 +63,7 @@ class EpollSelector(selectors.BaseSelector):
             key = keys.get(descriptor)
             if key is not None:
                 # An error or the end of the connection is everybody's news.
-                events = (_READ if mask & ~select.EPOLLOUT else 0) | (
-                    _WRITE if mask & ~select.EPOLLIN else 0
-                )
+                events = (_READ if mask & _NOT_OUT else 0) | (_WRITE if mask & _NOT_IN else 0)
                 found.append((key, events & key.events))
         return found
 

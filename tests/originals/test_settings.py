@@ -269,6 +269,40 @@ def test_what_is_wrong_is_said_with_the_fix(django: dict[str, Any], message: str
         read(**django)
 
 
+def test_a_wrong_one_does_not_count_among_others() -> None:
+    found = told(Q_CLUSTER={"workers": "many"}, Q_WORKERS=3)
+    assert [text[:5] for text in found] == ["E202 ", "I201 "]
+
+
+@pytest.mark.parametrize(
+    ("django", "message"),
+    [
+        ({"Q_WORKERS": "many"}, "Q_WORKERS, here fleet.processes, must be"),
+        ({"GEARFLEET": {"SERVRES": []}}, "Unknown setting 'servres'"),
+        ({"Q_CLUSTER": {"wrokers": 2}}, "gearfleet.E201"),
+    ],
+)
+@pytest.mark.parametrize("command", ["qinfo", "gearman_submit_job shop.f"])
+def test_a_command_of_ours_ends_with_the_code_of_the_configuration(
+    django: dict[str, Any],
+    message: str,
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from django.core.management import load_command_class
+    from django.test import override_settings
+
+    words = command.split()
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "of_the_tests")
+    with override_settings(**django), pytest.raises(SystemExit) as ended:
+        load_command_class("gearfleet.contrib.django", words[0]).run_from_argv(
+            ["manage.py", *words]
+        )
+    assert ended.value.code == 78
+    assert message in capsys.readouterr().err
+
+
 def test_a_project_that_is_still_installed_has_its_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -6,18 +6,35 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, SystemCheckError
 
 from gearfleet.cli.builder import parse
 from gearfleet.cli.main import fail, run
 from gearfleet.cli.output import Output
-from gearfleet.errors import GearfleetError
+from gearfleet.contrib.django.project import django_settings
+from gearfleet.errors import EXIT_CONFIG, GearfleetError
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser, OutputWrapper
 
 
-class VerbCommand(BaseCommand):
+class OurCommand(BaseCommand):
+    """A command that a wrong configuration ends as it ends ``gearfleet``."""
+
+    def check(self, *args: Any, **kwargs: Any) -> Any:
+        """Look at the project as Django does before a command."""
+        try:
+            django_settings()
+        except GearfleetError:
+            return None  # the command itself says so
+        try:
+            return super().check(*args, **kwargs)
+        except SystemCheckError as error:
+            error.returncode = EXIT_CONFIG
+            raise
+
+
+class VerbCommand(OurCommand):
     """A management command that runs a verb of ``gearfleet``.
 
     A subclass adds the verb's arguments and sets ``run`` among the parser's

@@ -56,11 +56,11 @@ def with_readings(
 def winner(
     reading: Reading, table: Mapping[str, Any], found: tuple[Reading, ...]
 ) -> Reading | Path:
-    """Return what counts for the key of `reading`: it, another one, or a key of GEARFLEET."""
+    """Return what counts for the key of `reading`, which has no problem: it, another one, or GEARFLEET's."""
     for path in (reading.path, _BEATS.get(reading.path, ())):
         if path and found_at(table, path)[0]:
             return path
-    return next(each for each in found if each.path == reading.path)
+    return next(each for each in found if each.path == reading.path and not each.problem)
 
 
 def _put(table: dict[str, Any], reading: Reading) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from gearfleet.compat import submit_job
+from gearfleet.contrib.django.management.verbs import OurCommand
 from gearfleet.errors import GearfleetError
 from gearfleet.gearman.jobs import JOB_COMPLETE
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 
-class Command(BaseCommand):
+class Command(OurCommand):
     """Submits one job, in the background unless told otherwise."""
 
     help = "Submit a job to the job servers of the settings."

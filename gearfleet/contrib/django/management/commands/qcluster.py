@@ -59,11 +59,11 @@ class Command(VerbCommand):
 
 def cluster(args: Namespace, _output: Output) -> int:
     """Run the cluster; return the exit code of what could not go on."""
+    layers = load_project(args).settings.layers
     is_scheduler, args.name = has_scheduler(settings, args.name), queue_of(settings, args.name)
     queue = ["-q", args.name] if args.name else []
     if args.run_once:
         return _run_once(args, queue, is_scheduler=is_scheduler)
-    layers = load_project(args).settings.layers
     options = {**layers.fleet, **layers.queues.get(args.name or "", {})}
     pool = ["--processes", str(options.get("processes") or "cpu"), *worker_flags(options)]
     worker = manage(NAME, "gearfleet", "worker", *pool, *queue)

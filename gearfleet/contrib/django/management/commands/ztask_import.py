@@ -63,11 +63,11 @@ class Command(VerbCommand):
 
 def take_over(args: Namespace, output: Output) -> int:
     """Move the rows; return 1 if some are left, or 4 if no job server can be reached."""
-    connection = _connection(args.database)
+    settings, connection = config.current(), _connection(args.database)
     taken: list[Taken] = []
     down: GearfleetError | None = None
-    with Client(config.current()) as client:
-        store = open_store(config.current())
+    with Client(settings) as client:
+        store = open_store(settings)
         mover = Mover(discover(installed_apps()), client, store, acts=not args.dry_run)
         for job in ztask_table.old_jobs(connection):
             try:

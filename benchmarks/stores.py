@@ -64,6 +64,7 @@ NONE = Store(title="no results", results="none")
 STORES = (
     NONE,
     Store(title="SQLite file (WAL)", results="sqlite", wanted=8_000),
+    Store(title="Django, no results", results="none", database="sqlite"),
     Store(title="Django, SQLite (WAL)", results="django", database="sqlite", wanted=8_000),
     Store(title="Django, PostgreSQL", results="django", database="postgresql", wanted=5_000),
 )
@@ -90,7 +91,7 @@ def measure(store: Store, count: int, folder: Path, port: int, server: str | Non
     if store.database:
         _use_django(project, _database(store, project, server))
     rate = project.drain(count, PREFETCH)
-    if store is not NONE:
+    if store.results != "none":
         _check(store, project, count)
     return Figures(rate=rate, cpu_us=project.cpu_seconds * 1e6 / count)
 

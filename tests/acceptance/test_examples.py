@@ -61,24 +61,14 @@ def groups_of(text: str) -> dict[str, str]:
 # The plain project ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("words", "cwd"),
-    [(["--app", "examples.plain"], ROOT), ([], PLAIN)],
-    ids=["app", "settings"],
-)
 def test_plain__its_rendered_fleet_works(
-    words: list[str],
-    cwd: Path,
-    embedded: JobServer,
-    supervisord: Supervisord,
-    client: Client,
-    tmp_path: Path,
+    embedded: JobServer, supervisord: Supervisord, client: Client, tmp_path: Path
 ) -> None:
     environment = {
         "GEARFLEET_SERVERS": embedded.address,
         "GEARFLEET_RUN_DIR": str(supervisord.folder / "run"),
     }
-    gearfleet(*words, "render", "-o", supervisord.conf_d, cwd=cwd, **environment)
+    gearfleet("render", "-o", supervisord.conf_d, cwd=PLAIN, **environment)
     supervisord.start()
     supervisord.wait_until_running()
 
@@ -229,42 +219,45 @@ def test_shop__its_rendered_fleet_works(
     assert sum(int(words[-2]) for words in goodbyes) == 3
 
 
-def test_shop__the_day_that_its_schedule_means_is_reported(shop: Shop) -> None:
-    code = (
-        "from datetime import UTC, datetime\n"
-        "from shop.gearman_workers.worker_foo import sales_report\n"
-        "print(sales_report(datetime(2026, 3, 2, 20, tzinfo=UTC)))"
-    )
-    assert shop.manage("shell", "-v", "0", "-c", code).split() == ["7.55"]
-    assert (shop.data / "reports" / "2026-03-02.csv").exists()
-    (closing_time,) = json.loads(shop.run(*GEARFLEET, "schedule", "list", "--json"))[:1]
-    assert (closing_time["name"], closing_time["schedule_type"]) == ("closing time", "daily")
+TWICE = """
+from datetime import UTC, datetime
+from pathlib import Path
+from django.conf import settings
+from shop.gearman_workers.worker_bar import thumbnail
+from shop.gearman_workers.worker_foo import invoice, sales_report
+
+def made():
+    thumbnail(1), invoice(1)
+    names = ("thumbnails/1.png", "invoices/1.html")
+    return [Path(settings.SHOP_DATA, name).read_bytes() for name in names]
+
+assert made() == made()
+print(sales_report(datetime(2026, 3, 2, 20, tzinfo=UTC)))  # what its schedule gives it
+"""
 
 
 def test_shop__tasks_are_functions_that_do_the_same_each_time(shop: Shop) -> None:
-    code = (
-        "from shop.gearman_workers.worker_bar import thumbnail\n"
-        "from shop.gearman_workers.worker_foo import invoice\n"
-        "thumbnail(1); invoice(1)"
-    )
-
-    def made() -> list[bytes]:
-        shop.manage("shell", "-c", code)
-        return [(shop.data / name).read_bytes() for name in ("thumbnails/1.png", "invoices/1.html")]
-
-    assert made() == made()
-    assert shop.ledger() == ["thumbnail 1", "invoice 1"] * 2
+    assert shop.manage("shell", "-v", "0", "-c", TWICE).split() == ["7.55"]
+    assert shop.ledger() == [*["thumbnail 1", "invoice 1"] * 2, "sales_report 2026-03-02"]
+    assert (shop.data / "reports" / "2026-03-02.csv").exists()
 
 
-def test_shop__opening_it_again_changes_nothing(shop: Shop) -> None:
+AGAIN = f"""
+from django.core.management import call_command
+from gearfleet.contrib.django.models import Schedule
+
+call_command("open_shop", orders={ORDERS}, verbosity=0)
+call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+print(Schedule.objects.get().name)
+"""
+
+
+def test_shop__opening_it_again_changes_nothing_and_its_migrations_are_there(shop: Shop) -> None:
     def everything() -> dict[str, Any]:
         return {path.name: path.read_bytes() for path in (shop.data / "photos").iterdir()}
 
     before = everything()
-    shop.manage("open_shop", "--orders", str(ORDERS))
+    said = shop.manage("shell", "-v", "0", "-c", AGAIN)
+    assert said.splitlines()[-1] == "overdue report"
     assert everything() == before
     assert len(before) == ORDERS
-
-
-def test_shop__has_its_migrations(shop: Shop) -> None:
-    shop.manage("makemigrations", "--check", "--dry-run")

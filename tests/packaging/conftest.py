@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 #: What git would not have, or what no distribution needs.
 _NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", "build", "dist", "*.egg-info", ".*_cache", ".hypothesis", "__pycache__"
+    *(".git", ".venv*", ".nox", ".cache", "build", "dist", "*.egg-info", ".*_cache"),
+    *(".hypothesis", "__pycache__"),
 )
 #: What a used checkout has and a distribution must not.
 JUNK = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import subprocess
-from contextlib import contextmanager
 from reprlib import Repr
 from typing import TYPE_CHECKING
 
@@ -20,10 +19,8 @@ from gearfleet.worker.pool import nursery_of_this_process
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
 
     from gearfleet.cli.output import Output
-    from gearfleet.tasks import WorkerModule
     from gearfleet.worker.job import Job, Outcome
 
 NAME = LOGGER = "ztaskd"
@@ -89,12 +86,8 @@ def work(args: Namespace, output: Output) -> int:
     if args.replayfailed and not (reload.is_child() or nursery_of_this_process()):
         replay(output)
 
-    @contextmanager
-    def told(_module: WorkerModule) -> Iterator[None]:
-        hooks.after_job(log_status)
-        yield
-
-    return worker.work(args, output, told)
+    hooks.after_job(log_status)
+    return worker.work(args, output)
 
 
 def replay(output: Output) -> None:

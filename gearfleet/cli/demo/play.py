@@ -111,7 +111,7 @@ class _Sampler:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.05):
+        while not self._stop.wait(0.1):
             states = [process.state.name for process in self._control.processes(GROUP)]
             self.fewest = min(self.fewest, states.count("RUNNING"))
 

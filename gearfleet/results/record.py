@@ -1,8 +1,8 @@
 """`TaskRecord`: what is remembered of a job that has ended, and its form in a store.
 
 Values are kept as the envelope writes them, so that they come back equal, types
-included. They are written when the job ends: a task that goes on to change a
-list that it returned changes no record.
+included. What can change is written when the job ends: a task that goes on to
+change a list that it returned changes no record.
 """
 
 from __future__ import annotations

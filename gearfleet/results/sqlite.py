@@ -64,6 +64,8 @@ class SQLiteStore(SQLiteFile):
     schema = SCHEMA
     tables = _TABLES
     noun = "result store"
+    #: `save` drops at once what is too much of a batch, so that need not be made.
+    keeps_newest = True
     unavailable = ResultStoreUnavailable
 
     def __init__(

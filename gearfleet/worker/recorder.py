@@ -169,9 +169,9 @@ class Recorder:
     def _add(self, record: Sealed | Unsealed) -> None:
         with self._changed:
             self._pending.append(record)
+            if self._thread is None and not self._is_closed:
+                self._start()
             if len(self._pending) == 1:
-                if self._thread is None and not self._is_closed:
-                    self._start()
                 self._changed.notify()
             elif len(self._pending) > MAX_PENDING:
                 self._drop_oldest()
@@ -221,8 +221,10 @@ class Recorder:
 
 
 def _sealed(store: ResultStore, batch: Sequence[Sealed | Unsealed]) -> list[Sealed]:
-    """Return those of a batch that are to be kept, in bytes."""
-    kept = store.retention.newest(batch)  # a burst is longer than what is kept of it
+    """Return a batch in bytes, without those that the store would drop at once."""
+    # A burst is longer than what is kept of it. A store of the project's may do more than keep.
+    is_limited = getattr(store, "keeps_newest", False)
+    kept = store.retention.newest(batch) if is_limited else batch
     return [each.seal() if isinstance(each, Unsealed) else each for each in kept]
 
 

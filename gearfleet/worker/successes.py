@@ -41,14 +41,13 @@ def follower(task: Task[..., Any], aftermath: Aftermath | None) -> Follower:
 
     def follow(job: Job, outcome: Completed, started: float, assignment: Assignment) -> None:
         meta = job.meta
-        if not is_simple or meta is None or not meta.is_usual:
-            conclude(aftermath, job, outcome, started, server_of(assignment))
-        elif not is_kept:
-            pass
-        elif are_fixed(job.args, job.kwargs):
-            keep(_record(job, outcome, started, assignment))
-        else:
-            conclude(aftermath, job, outcome, started, server_of(assignment))
+        if is_simple and meta is not None and meta.is_usual:
+            if not is_kept:
+                return
+            if are_fixed(job.args, job.kwargs):
+                keep(_record(job, outcome, started, assignment))
+                return
+        conclude(aftermath, job, outcome, started, server_of(assignment))
 
     return follow
 

@@ -55,6 +55,29 @@ def test_a_success_is_written_soon(store: Fragile) -> None:
     recorder.close()
 
 
+@pytest.mark.parametrize(("keeps_newest", "written"), [(False, 5), (True, 2)])
+def test_a_burst__is_cut_only_for_a_store_that_would_cut_it(
+    keeps_newest: bool, written: int
+) -> None:
+    class Counting(Fragile):
+        records = 0
+
+        def save(self, records: Iterable[TaskRecord | Sealed]) -> None:
+            saved = list(records)
+            self.records += len(saved)
+            super().save(saved)
+
+    store = Counting(Retention(save_limit=2))
+    store.keeps_newest = keeps_newest  # type: ignore[attr-defined]
+    recorder = Recorder(store, lag=60.0)
+    for number in range(5):
+        recorder.success(record(f"{number}"))
+    recorder.flush()
+    assert store.records == written
+    assert store.get("4") is not None
+    recorder.close()
+
+
 def test_successes_are_written_together(store: Fragile) -> None:
     recorder = Recorder(store)
     for number in range(100):

@@ -33,6 +33,9 @@ SWEEP_EVERY = 1.0
 class DjangoStore:
     """Keeps records in the tables of the app, which ``manage.py migrate`` makes."""
 
+    #: `save` drops at once what is too much of a batch, so that need not be made.
+    keeps_newest = True
+
     def __init__(
         self,
         retention: Retention | None = None,

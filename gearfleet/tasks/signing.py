@@ -37,11 +37,12 @@ class Keyring:
 
     def __init__(self, secrets: Sequence[str]) -> None:
         """Derive the keys of `secrets`, of which there is at least one."""
-        self._keys = [hmac.digest(secret.encode(), SALT, "sha256") for secret in secrets]
+        keys = [hmac.digest(secret.encode(), SALT, "sha256") for secret in secrets]
+        self._begun = [_begun(key) for key in keys]
 
     def seal(self, start: bytes) -> Seal:
         """Return what signs and verifies messages that begin with `start`."""
-        return Seal([_prepared(key, start) for key in self._keys])
+        return Seal([_signer(inner, outer, start) for inner, outer in self._begun])
 
 
 class Seal:
@@ -64,18 +65,22 @@ class Seal:
         return any(hmac.compare_digest(sign(rest), signature) for sign in self._others)
 
 
-def _prepared(key: bytes, start: bytes) -> Callable[[bytes], bytes]:
+def _begun(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """Return the two hashes of an HMAC, as RFC 2104 has it, when they have seen the key."""
+    block = key.ljust(_BLOCK_BYTES, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
+
+
+def _signer(inner: hashlib._Hash, outer: hashlib._Hash, start: bytes) -> Callable[[bytes], bytes]:
     """Return what makes the signature of `start` and the rest that it is given.
 
-    As RFC 2104 has it, with both hashes as far as they are the same each time: that takes two
-    thirds of the time of a copy of `hmac.HMAC`, and half of that of `hmac.digest`.
+    That takes two thirds of the time of a copy of `hmac.HMAC`, half of that of `hmac.digest`.
     """
-    block = key.ljust(_BLOCK_BYTES, b"\0")
-    inner = hashlib.sha256(block.translate(_INNER) + start)
-    outer = hashlib.sha256(block.translate(_OUTER))
+    begun = inner.copy()
+    begun.update(start)
 
     def sign(rest: bytes) -> bytes:
-        hashing, closing = inner.copy(), outer.copy()
+        hashing, closing = begun.copy(), outer.copy()
         hashing.update(rest)
         closing.update(hashing.digest())
         return closing.hexdigest().encode()

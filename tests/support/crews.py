@@ -88,6 +88,7 @@ class Crew:
         self.daemon = Supervisord(python=python, sections=sections)
         self.folder: Path = self.daemon.folder
         (self.folder / "crew.py").write_text(script)
+        self._has_diary = script is SCRIPT
         (self.folder / "diary").touch()
         self.job(job)
         self.configure(groups, stopwaitsecs=stopwaitsecs)
@@ -119,6 +120,8 @@ class Crew:
     def __enter__(self) -> Self:
         self.daemon.start()
         self.daemon.wait_until_running()
+        if self._has_diary:
+            self.wait_until_begun()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,7 +15,6 @@ key: see `Seal`.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,6 @@ SALT = b"gearfleet payload"
 #: Of a signature, which is written in hexadecimal digits.
 LENGTH = 64
 
-_BLOCK_BYTES = 64
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
-
 
 class Keyring:
     """Signs with the first of some secrets, and verifies with all."""
@@ -38,11 +33,11 @@ class Keyring:
     def __init__(self, secrets: Sequence[str]) -> None:
         """Derive the keys of `secrets`, of which there is at least one."""
         keys = [hmac.digest(secret.encode(), SALT, "sha256") for secret in secrets]
-        self._begun = [_begun(key) for key in keys]
+        self._keyed = [hmac.new(key, digestmod="sha256") for key in keys]
 
     def seal(self, start: bytes) -> Seal:
         """Return what signs and verifies messages that begin with `start`."""
-        return Seal([_signer(inner, outer, start) for inner, outer in self._begun])
+        return Seal([_signer(keyed, start) for keyed in self._keyed])
 
 
 class Seal:
@@ -65,24 +60,17 @@ class Seal:
         return any(hmac.compare_digest(sign(rest), signature) for sign in self._others)
 
 
-def _begun(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
-    """Return the two hashes of an HMAC, as RFC 2104 has it, when they have seen the key."""
-    block = key.ljust(_BLOCK_BYTES, b"\0")
-    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
-
-
-def _signer(inner: hashlib._Hash, outer: hashlib._Hash, start: bytes) -> Callable[[bytes], bytes]:
+def _signer(keyed: hmac.HMAC, start: bytes) -> Callable[[bytes], bytes]:
     """Return what makes the signature of `start` and the rest that it is given.
 
-    That takes two thirds of the time of a copy of `hmac.HMAC`, half of that of `hmac.digest`.
+    To copy what has seen the key takes less time than `hmac.digest`, which begins with it.
     """
-    begun = inner.copy()
+    begun = keyed.copy()
     begun.update(start)
 
     def sign(rest: bytes) -> bytes:
-        hashing, closing = begun.copy(), outer.copy()
-        hashing.update(rest)
-        closing.update(hashing.digest())
-        return closing.hexdigest().encode()
+        signing = begun.copy()
+        signing.update(rest)
+        return signing.hexdigest().encode()
 
     return sign

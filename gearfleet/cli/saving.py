@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,11 +35,17 @@ class Saving:
     text: str
 
     def save(self, output: Output) -> None:
-        """Replace the file, whole or not at all, and say so; it keeps its mode."""
+        """Replace the file, whole or not at all, and say so; it keeps its mode and its owner."""
         path = self.path.resolve()
+        before = path.stat()
         draft = path.with_name(f".{path.name}.new")
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)  # nobody reads it who may not read the file
         draft.write_text(self.text, encoding="utf-8")
-        draft.chmod(path.stat().st_mode & 0o777)
+        if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            with suppress(PermissionError):  # only root may give a file away
+                os.chown(draft, before.st_uid, before.st_gid)
+        draft.chmod(before.st_mode & 0o777)
         draft.replace(path)
         output.talk(f"gearfleet: written to {self.path}")
 

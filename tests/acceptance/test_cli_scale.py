@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.job_servers import JobServer
+
+#: Of the settings file: somebody else where we may give it away.
+OWNER = (65534, 65534) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +62,12 @@ def test_scale__is_saved_where_it_was_set(site: Site) -> None:
     assert settings.read_text() == before
     (site.folder / site.package / "gearman_workers/broken.py").unlink()
 
+    settings.chmod(0o640)
+    os.chown(settings, *OWNER)
     done = site.scale("bar=4", "--save")
     assert done.returncode == 0, done.stderr
+    after = settings.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode & 0o777) == (*OWNER, 0o640)
     assert settings.read_text() == before.replace("= 2  #", "= 4  #")
     assert len(site.pids()) == 4
     told = site.applied()

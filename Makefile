@@ -38,7 +38,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 messages: $(READY)
-	$(BIN)/python tools/messages.py
+	$(BIN)/python -m tests.support.messages
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py

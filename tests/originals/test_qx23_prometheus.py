@@ -30,7 +30,6 @@ def begin():
 
 @pytest.fixture
 def figures(tmp_path: Path) -> Path:
-    pytest.importorskip("prometheus_client")
     folder = tmp_path / "figures"
     folder.mkdir()
     return folder

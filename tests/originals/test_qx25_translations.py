@@ -9,14 +9,13 @@ import pytest
 
 from tests.originals.projects import make_project
 from tests.originals.test_q_admin import BEGINNING, TASKS
+from tests.support import messages
 from tests.support.admin_site import SETTINGS, URLS
 from tests.support.django_databases import set_up
 from tests.support.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-messages = pytest.importorskip("tools.messages", reason="needs Babel: pip install --group test")
 
 MIDDLEWARE = """
 MIDDLEWARE.insert(1, "django.middleware.locale.LocaleMiddleware")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from typing import Any
 
-APP = Path(__file__).parents[1] / "gearfleet/contrib/django"
+APP = Path(__file__).parents[2] / "gearfleet/contrib/django"
 LANGUAGES = ("de", "fr", "ru", "tr", "zh_Hans")
 
 KEYWORDS = {

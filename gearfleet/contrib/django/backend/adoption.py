@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from copy import copy
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from gearfleet import hooks
@@ -97,9 +97,14 @@ def adopted(func: Callable[..., Any]) -> Mapping[str, AdoptedTask]:
 
 
 def _in_queue(task: api.Task[..., Any], queue: str) -> api.Task[..., Any]:
-    """Return `task` as `using` does, which would ask for it to be adopted already."""
-    found = copy(task)
-    object.__setattr__(found, "queue_name", queue)
+    """Return `task` as `using` does, which would ask for it to be adopted already.
+
+    `copy` would do so too: Django 6.1 copies a task by its name, which is none before it is declared.
+    """
+    found = object.__new__(type(task))
+    for field in fields(task):
+        value = queue if field.name == "queue_name" else getattr(task, field.name)
+        object.__setattr__(found, field.name, value)
     return found
 
 

@@ -110,8 +110,8 @@ class Settings:
         save_limit_per: ``group``, ``name`` or ``function``: each has the limit for itself.
         schedules: what ``[schedules.NAME]`` say, by name; `gearfleet.schedule` reads them.
         schedule_store: where schedules are kept: ``sqlite`` (a file in `root`),
-            ``sqlite:///path``, or the dotted path of a function that is called with the
-            settings and returns a store.
+            ``sqlite:///path``, ``django`` (the database of the Django project), or the dotted
+            path of a function that is called with the settings and returns a store.
         time_zone: of schedules that name none.
         quarantine_after: how many workers may die while they run a job until it is run no
             more; 0 for any number.

@@ -215,22 +215,22 @@ def send_failure(value: object) -> str:
 
 def store(value: object) -> str:
     shown = text(value)
-    is_path = len(shown.removeprefix("sqlite:///")) > 0 and shown.startswith("sqlite:///")
-    is_dotted = re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", shown)
-    if not (shown in ("sqlite", "django") or is_path or is_dotted):
+    if not (shown in ("sqlite", "django") or _is_place(shown)):
         raise BadValue('"sqlite", "sqlite:///path", "django" or a dotted path')
     return shown
 
 
 def results(value: object) -> str:
     shown = text(value)
-    is_known = shown in ("sqlite", "memory", "none")
-    is_path = len(shown.removeprefix("sqlite:///")) > 0 and shown.startswith("sqlite:///")
-    is_django = re.fullmatch(r"django(:.+)?", shown)
-    is_dotted = re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", shown)
-    if not (is_known or is_path or is_django or is_dotted):
+    is_known = shown in ("sqlite", "memory", "none") or re.fullmatch(r"django(:.+)?", shown)
+    if not (is_known or _is_place(shown)):
         raise BadValue('"sqlite", "sqlite:///path", "django", "memory", "none" or a dotted path')
     return shown
+
+
+def _is_place(shown: str) -> bool:
+    """Tell whether `shown` names a file of SQLite, or has the form of a dotted path."""
+    return bool(re.fullmatch(r"sqlite:///.+|[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", shown, re.DOTALL))
 
 
 def save_limit(value: object) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,9 +12,8 @@ from gearfleet.results import TaskRecord, seal
 from gearfleet.tasks.failure import Failure
 from tests.originals.projects import make_project
 from tests.support import django_databases
-from tests.support.admin_site import SETTINGS, URLS
+from tests.support.admin_site import SETTINGS, tell_story
 from tests.support.django_databases import SQLITE
-from tests.support.processes import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,13 +113,8 @@ assert (queue.queue, queue.waiting) == ("photos", 2), queue
 
 def test_q9_qx21__the_admin(tmp_path: Path, gearmand: JobServer, function: str) -> None:
     project = make_project(tmp_path, gearmand.address, {})
-    project.add_settings(f'{SETTINGS}GEARFLEET["PREFIX"] = "{function}."\n')
-    (tmp_path / "urls.py").write_text(URLS)
-    (tmp_path / "myapp" / "tasks.py").write_text(TASKS)
-    (tmp_path / "story.py").write_text(BEGINNING + SCRIPT)
-    environment = {**project.environment, "DJANGO_SETTINGS_MODULE": "settings"}
-    done = run([sys.executable, "-W", "error", "story.py"], cwd=tmp_path, env=environment)
-    assert done.returncode == 0, done.stderr
+    settings = f'{SETTINGS}GEARFLEET["PREFIX"] = "{function}."\n'
+    tell_story(project, TASKS, BEGINNING + SCRIPT, settings)
 
 
 @pytest.fixture

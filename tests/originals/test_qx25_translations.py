@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,12 +9,13 @@ import pytest
 from tests.originals.projects import make_project
 from tests.originals.test_q_admin import BEGINNING, TASKS
 from tests.support import messages
-from tests.support.admin_site import SETTINGS, URLS
+from tests.support.admin_site import SETTINGS, tell_story
 from tests.support.django_databases import set_up
-from tests.support.processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from babel.messages.catalog import Catalog
 
 MIDDLEWARE = """
 MIDDLEWARE.insert(1, "django.middleware.locale.LocaleMiddleware")
@@ -51,19 +51,19 @@ def _django() -> None:
 
 
 @pytest.fixture(scope="module")
-def texts() -> object:
+def texts() -> Catalog:
     return messages.template()
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)
-def test_qx25__every_text_has_a_translation(language: str, texts: object) -> None:
+def test_qx25__every_text_has_a_translation(language: str, texts: Catalog) -> None:
     assert messages.missing(language, texts) == [], "run make messages, and translate"
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)
-def test_qx25__the_catalogue_is_that_of_the_source(language: str, texts: object) -> None:
+def test_qx25__the_catalogue_is_that_of_the_source(language: str, texts: Catalog) -> None:
     known = messages.catalogue(language)
-    in_source = {each.id for each in texts if each.id}  # type: ignore[attr-defined]
+    in_source = {each.id for each in texts if each.id}
     assert {each.id for each in known if each.id} == in_source, "run make messages"
     compiled = messages.po_file(language).with_suffix(".mo").read_bytes()
     assert messages.read_compiled(compiled) == messages.read_compiled(messages.compiled(language))
@@ -75,18 +75,12 @@ def test_qx25__places_for_values_are_those_of_the_text(language: str) -> None:
     assert [error for each in known for error in each.check(known)] == []
 
 
-def test_qx25__texts_are_found_in_code_and_in_templates(texts: object) -> None:
-    found = {str(each.id) for each in texts}  # type: ignore[attr-defined]
+def test_qx25__texts_are_found_in_code_and_in_templates(texts: Catalog) -> None:
+    found = {str(each.id) for each in texts}
     assert {"Run selected jobs again", "As it was at %(moment)s.", "Home", "enqueued"} <= found
     assert len(found) > 100
 
 
 def test_qx25__the_admin_speaks_german(tmp_path: Path) -> None:
     project = make_project(tmp_path, "127.0.0.1:1", {})
-    project.add_settings(SETTINGS + MIDDLEWARE)
-    (tmp_path / "urls.py").write_text(URLS)
-    (tmp_path / "myapp" / "tasks.py").write_text(TASKS)
-    (tmp_path / "story.py").write_text(BEGINNING + SCRIPT)
-    environment = {**project.environment, "DJANGO_SETTINGS_MODULE": "settings"}
-    done = run([sys.executable, "-W", "error", "story.py"], cwd=tmp_path, env=environment)
-    assert done.returncode == 0, done.stderr
+    tell_story(project, TASKS, BEGINNING + SCRIPT, SETTINGS + MIDDLEWARE)

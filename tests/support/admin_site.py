@@ -88,6 +88,19 @@ from django.urls import path
 urlpatterns = [path("admin/", admin.site.urls)]
 """
 
+
+def tell_story(project: Project, tasks: str, script: str, settings: str = SETTINGS) -> None:
+    """Run a script in a project with the admin and these tasks; nothing of it runs besides."""
+    project.add_settings(settings)
+    (project.folder / "urls.py").write_text(URLS)
+    (project.folder / "myapp" / "tasks.py").write_text(tasks)
+    (project.folder / "story.py").write_text(script)
+    environment = {**project.environment, "DJANGO_SETTINGS_MODULE": "settings"}
+    command = [sys.executable, "-W", "error", "story.py"]
+    done = run(command, cwd=project.folder, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
 #: Of the user who may do everything.
 NAME, PASSWORD = "boss", "of this test"
 

@@ -130,10 +130,7 @@ class Mover:
             task = self._task(job)
             record = record._replace(task=task.name, queue=task.queue)
             args, kwargs = job.arguments()
-        except (
-            UnknownName,
-            UnreadableArguments,
-        ):  # which it needs to run again, and not to be read
+        except (UnknownName, UnreadableArguments):  # it can be read, and not be run again
             return record
         return record._replace(args=args, kwargs=kwargs, has_arguments=True)
 

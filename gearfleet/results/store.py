@@ -41,7 +41,8 @@ class ResultStore(Protocol):
     """Keeps what became of jobs.
 
     It may be used by many threads, and on both sides of a fork. Whatever cannot
-    be read or written raises `ResultStoreUnavailable`.
+    be read or written raises `ResultStoreUnavailable`. One whose `save` does nothing with
+    records that are too many may say so with ``keeps_newest = True``: it is spared them.
     """
 
     retention: Retention

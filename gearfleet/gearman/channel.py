@@ -104,7 +104,7 @@ class Channel:
             )
         if self.lost is not None:
             raise errors.ConnectionError(
-                f"Job server {self.address} ended the connection at once: {self.lost}"
+                f"Job server {self.address} took the connection and answered nothing: {self.lost}"
             )
 
     def ask(

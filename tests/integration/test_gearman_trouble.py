@@ -110,7 +110,7 @@ def _swallow_everything(connection: socket.socket) -> None:
 
 def test_silent_job_server__is_noticed_although_threads_go_on_submitting() -> None:
     listener = Listener(_swallow_everything)
-    client = GearmanClient([listener.address], heartbeat_interval=60, heartbeat_limit=0.5)
+    client = GearmanClient([listener.address], heartbeat_interval=60, heartbeat_limit=2)
     outcomes: list[type[GearmanError]] = []
 
     def submit() -> None:
@@ -484,7 +484,7 @@ def test_server_that_stops_answering__taken_for_dead(gearmand: JobServer, functi
             pass
 
     listener = Listener(answer_nothing)
-    client = GearmanClient([listener.address], heartbeat_limit=0.2)
+    client = GearmanClient([listener.address], heartbeat_limit=1)
     with client, pytest.raises(AmbiguousSubmit, match="silent"):
         client.submit_job("f", b"x")
     listener.close()

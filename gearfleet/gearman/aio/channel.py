@@ -105,7 +105,7 @@ class AsyncChannel(asyncio.Protocol):
         await self.wait([question], _is_answered, deadline)
         if self.lost is not None:
             raise errors.ConnectionError(
-                f"Job server {self.address} ended the connection at once: {self.lost}"
+                f"Job server {self.address} took the connection and answered nothing: {self.lost}"
             ) from self.lost
         if not question.is_answered:
             raise errors.ConnectionError(

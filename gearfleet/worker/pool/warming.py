@@ -10,6 +10,7 @@ that does nothing, without the user's hooks, a connection or a file.
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from contextlib import nullcontext, suppress
 from importlib import import_module
@@ -21,6 +22,7 @@ from gearfleet.tasks.packing import Packing
 from gearfleet.tasks.payload import Call
 from gearfleet.worker.executor import Executor
 from gearfleet.worker.hooks import Hooks
+from gearfleet.worker.pool.holes import fill_holes
 from gearfleet.worker.soft_limit import SoftLimit
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def warm(settings: Settings) -> None:
     for extra in _EXTRA:
         with suppress(ImportError):
             import_module(extra)
+    _forget_lookups()
     thread = threading.Thread(target=_rehearse, args=(Packing.of(settings),))
     thread.start()
     thread.join()
@@ -50,6 +53,17 @@ def warm(settings: Settings) -> None:
     # give each worker a copy of its own.
     gc.collect()
     gc.freeze()
+    fill_holes()
+
+
+def _forget_lookups() -> None:
+    """Empty Python's cache of attributes, which keeps their names.
+
+    Each look-up of a worker would put one out, and so write to where a name of
+    the import lies. Since Python 3.12 nobody counts references to names.
+    """
+    if sys.version_info < (3, 12):
+        sys._clear_type_cache()
 
 
 class _Ladder:

@@ -4,7 +4,9 @@
 
 Ours are signed JSON envelopes with one int, and a task that only counts, in a real
 ``gearfleet worker``. Theirs are 100 bytes that nobody looks at, and a function
-that returns at once. gearmand has CPU 0, everything else CPU 1.
+that returns at once, also for the floor, the least Python that can speak the protocol:
+what that reaches of libgearman is what this machine lets Python reach. gearmand has
+CPU 0, everything else CPU 1.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import argparse
 import itertools
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bed import (
@@ -42,6 +44,7 @@ class Workload:
         mode: of the yardstick.
         count: how many jobs one run of ours has.
         target: the ratio to libgearman that gearfleet has to reach; None for no claim.
+        floor: mode of the floor; empty where it has none.
         prefetch: of our worker.
         results: where our worker keeps results.
     """
@@ -50,14 +53,22 @@ class Workload:
     mode: str
     count: int
     target: float | None = None
+    floor: str = ""
     prefetch: int = 1
     results: str = "none"
 
 
 WORKLOADS = (
-    Workload(title="submit_many", mode="bulk", count=20000, target=0.8),
-    Workload(title="worker", mode="drain", count=15000, target=0.85),
-    Workload(title="worker, prefetch 16", mode="drain", count=30000, target=3.0, prefetch=16),
+    Workload(title="submit_many", mode="bulk", count=20000, target=0.8, floor="bulk"),
+    Workload(title="worker", mode="drain", count=15000, target=0.85, floor="drain"),
+    Workload(
+        title="worker, prefetch 16",
+        mode="drain",
+        count=30000,
+        target=3.0,
+        floor="drain16",
+        prefetch=16,
+    ),
     Workload(title="worker, results in SQLite", mode="drain", count=15000, results="sqlite"),
     Workload(
         title="worker, prefetch 16, results in SQLite",
@@ -67,19 +78,29 @@ WORKLOADS = (
         results="sqlite",
     ),
 )
-#: Jobs of one run of the yardstick.
-YARDSTICK_COUNT = {"bulk": 20000, "drain": 10000}
+#: Jobs of one run of the others.
+PLAIN_COUNT = {"bulk": 20000, "drain": 10000, "drain16": 40000}
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The jobs per second of one workload, round by round; no rounds where there is nobody."""
+
+    ours: list[float] = field(default_factory=list)
+    floor: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
 
 
 class Bench:
-    """A gearmand, and both sides."""
+    """A gearmand, and all sides."""
 
     def __init__(self, port: int, folder: Path, yardstick: str | None, scale: float) -> None:
         self._port = port
         self._folder = folder
         self._yardstick = yardstick
         self._scale = scale
-        self._names = (f"yardstick-{number}" for number in itertools.count())
+        self._floor = [sys.executable, str(HERE / "floor.py")]
+        self._names = (f"plain-{number}" for number in itertools.count())
 
     def ours(self, work: Workload) -> float:
         """Return the jobs per second of one run of gearfleet."""
@@ -89,20 +110,23 @@ class Bench:
         drained = project.drain(count, work.prefetch)
         return submitted if work.mode == "bulk" else drained
 
-    def theirs(self, work: Workload) -> float | None:
-        """Return the jobs per second of one run of libgearman, if it is here."""
-        if self._yardstick is None:
-            return None
-        count, function = self._scaled(YARDSTICK_COUNT[work.mode]), next(self._names)
-        if work.mode == "drain":
-            self._floor("fill", function, count)
-        rate = rate_of(self._run([self._yardstick], work.mode, function, count))
-        if work.mode == "bulk":
-            self._floor("drain16", function, count)
-        return rate
+    def measure(self, work: Workload, rates: Rates) -> None:
+        """Add one round of all sides."""
+        rates.ours.append(self.ours(work))
+        if work.floor:
+            rates.floor.append(self._plain(self._floor, work.floor))
+        if self._yardstick is not None:
+            rates.theirs.append(self._plain([self._yardstick], work.mode))
 
-    def _floor(self, mode: str, function: str, count: int) -> None:
-        self._run([sys.executable, str(HERE / "floor.py")], mode, function, count)
+    def _plain(self, driver: list[str], mode: str) -> float:
+        """Return the plain jobs per second of one run, and leave none in the queue."""
+        count, function = self._scaled(PLAIN_COUNT[mode]), next(self._names)
+        if mode != "bulk":
+            self._run(self._floor, "fill", function, count)
+        rate = rate_of(self._run(driver, mode, function, count))
+        if mode == "bulk":
+            self._run(self._floor, "drain16", function, count)
+        return rate
 
     def _run(self, driver: list[str], mode: str, function: str, count: int) -> dict[str, float]:
         return run_driver([*DRIVER_CPU, *driver, mode, str(self._port), function, str(count)])
@@ -111,12 +135,30 @@ class Bench:
         return max(1000, int(count * self._scale))
 
 
-def line(work: Workload, ours: list[float], theirs: list[float]) -> str:
+HEADINGS = (
+    "tasks", "gearfleet", "floor", "libgearman", "to floor", "floor to libgearman",
+    "to libgearman", "wanted",
+)  # fmt: skip
+
+
+def line(work: Workload, rates: Rates) -> str:
     """Return a line of the table."""
-    found = ratio(ours, theirs)
-    wanted = "-" if work.target is None or not theirs else verdict(found, work.target)
-    shown = f"{found:.2f}" if theirs else "-"
-    return row([work.title, spread(ours), spread(theirs), shown, wanted])
+    found = ratio(rates.ours, rates.theirs)
+    is_measured = work.target is not None and rates.theirs
+    return row(
+        [
+            work.title,
+            *map(spread, (rates.ours, rates.floor, rates.theirs)),
+            _shown(rates.ours, rates.floor),
+            _shown(rates.floor, rates.theirs),
+            _shown(rates.ours, rates.theirs),
+            verdict(found, work.target) if is_measured else "-",
+        ]
+    )
+
+
+def _shown(these: list[float], those: list[float]) -> str:
+    return f"{ratio(these, those):.2f}" if these and those else "-"
 
 
 def main() -> None:
@@ -125,20 +167,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of jobs")
     args = parser.parse_args()
-    found: dict[str, tuple[list[float], list[float]]] = {work.title: ([], []) for work in WORKLOADS}
+    found = {work.title: Rates() for work in WORKLOADS}
     with tempfile.TemporaryDirectory() as name, gearmand(Path(name)) as port:
         bench = Bench(port, Path(name), build_yardstick(Path(name)), args.scale)
         print(machine(), flush=True)
         for number in range(args.rounds):
             for work in WORKLOADS:
-                ours, theirs = found[work.title]
-                ours.append(bench.ours(work))
-                if (rate := bench.theirs(work)) is not None:
-                    theirs.append(rate)
+                bench.measure(work, found[work.title])
             say(f"round {number + 1} of {args.rounds} done")
-    print(row(["tasks", "gearfleet", "libgearman", "to libgearman", "wanted"]))
-    print("|---|---|---|---|---|")
-    print("\n".join(line(work, *found[work.title]) for work in WORKLOADS))
+    print(row(HEADINGS))
+    print("|---" * len(HEADINGS) + "|")
+    print("\n".join(line(work, found[work.title]) for work in WORKLOADS))
 
 
 if __name__ == "__main__":

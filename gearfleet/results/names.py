@@ -29,4 +29,5 @@ WORDS = tuple(_WORDS.split())
 def readable_name(job: str) -> str:
     """Return the name of the job with this id, such as ``amber-heron-lake-oak``; always the same."""
     number = crc32(job.encode("utf-8", "surrogatepass"))
-    return "-".join([WORDS[number >> shift & 255] for shift in (24, 16, 8, 0)])
+    first, second = WORDS[number >> 24], WORDS[number >> 16 & 255]
+    return f"{first}-{second}-{WORDS[number >> 8 & 255]}-{WORDS[number & 255]}"

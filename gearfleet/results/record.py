@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from gearfleet.errors import JobInterrupted, PayloadEncodeError
 from gearfleet.results.names import readable_name
 from gearfleet.tasks.failure import Failure, decode_failure, encode_failure
-from gearfleet.tasks.payload import decode_value, encode_value
+from gearfleet.tasks.payload import decode_value, encode_plain, encode_value
 from gearfleet.tasks.typed import FAST
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class Unsealed(NamedTuple):
             str(self.server),
             self.handle,
             0.0,
-            _arguments(self.args, self.kwargs),
+            _plain_arguments(self.args, self.kwargs),
             self.result,
             b"",
         )  # by position: that takes half of the time
@@ -235,6 +235,16 @@ def seal(record: TaskRecord) -> Sealed:
         result=_written(record.result),
         failure=encode_failure(record.failure) if record.failure else b"",
     )
+
+
+def _plain_arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
+    """Return what `_arguments` does, of values that nobody can change."""
+    if not kwargs:  # a key may have to be written in another way
+        try:
+            return encode_plain((args, {}))
+        except ValueError:
+            pass
+    return _arguments(args, kwargs)
 
 
 def _arguments(

@@ -62,9 +62,13 @@ class Retention:
 
     def newest(self, sealed: Iterable[Kept]) -> list[Kept]:
         """Return those of `sealed`, the oldest first, that are within the limits."""
+        sealed = list(sealed)
+        limits = [limit for limit in (self.save_limit, self.failure_limit) if limit > 0]
+        if not limits or len(sealed) <= min(limits):
+            return sealed
         seen: Counter[tuple[bool, str]] = Counter()
         kept: list[Kept] = []
-        for each in reversed(list(sealed)):
+        for each in reversed(sealed):
             if limit := self.limit(each):
                 kind = self.kind(each)
                 seen[kind] += 1

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.errors import ResultStoreUnavailable
+from gearfleet.results.inserting import Inserting
 from gearfleet.results.record import Sealed, TaskRecord, seal
 from gearfleet.results.retention import Retention
 from gearfleet.results.store import unseal
@@ -32,9 +32,7 @@ SCHEMA = 1
 _COLUMNS = tuple("group_id" if field == "group" else field for field in Sealed._fields)
 _LIST = ", ".join(_COLUMNS)
 _MARKS = ", ".join("?" * len(_COLUMNS))
-#: Rows of one statement. Python lets go of the interpreter at each, and may wait 5 ms until
-#: the thread that runs tasks gives it back. An old SQLite takes 999 values.
-_CHUNK = 999 // len(_COLUMNS)
+_inserting = Inserting(f"records ({_LIST})", len(_COLUMNS))
 _OF_KIND = {"": "", "group": "group_id", "name": "name", "function": "function"}
 
 _TALLY = """
@@ -212,11 +210,7 @@ class SQLiteStore(SQLiteFile):
 def _insert(connection: sqlite3.Connection, saved: list[Sealed]) -> None:
     """Write records, each in the place of one of the same or an earlier attempt of its job."""
     try:  # nearly always none of these jobs has a record
-        for begin in range(0, len(saved), _CHUNK):
-            chunk = saved[begin : begin + _CHUNK]
-            rows = ", ".join([f"({_MARKS})"] * len(chunk))
-            values = [*chain.from_iterable(chunk)]
-            connection.execute(f"INSERT INTO records ({_LIST}) VALUES {rows}", values)
+        _inserting.write(connection, saved)
     except sqlite3.IntegrityError:
         connection.executemany(
             f"INSERT OR REPLACE INTO records ({_LIST}) SELECT {_MARKS} WHERE NOT EXISTS"

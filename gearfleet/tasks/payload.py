@@ -160,6 +160,15 @@ def encode_value(value: Any) -> bytes:
     return _encode(lambda scalars: _to_json(_at("result", typed.write, value, scalars)))
 
 
+def encode_plain(value: Any) -> bytes:
+    """Return what `encode_value` does of lists and tuples, as lists, of the types of `FAST`.
+
+    Raises:
+        ValueError: some of them, such as a NaN, are written in another way or not at all.
+    """
+    return _to_json(value).encode()
+
+
 def decode_value(data: bytes) -> Any:
     """Return the result that `data` holds, or raise `PayloadDecodeError`."""
     return _decode(data)

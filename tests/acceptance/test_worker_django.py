@@ -30,6 +30,14 @@ def is_connected():
     before = connection.connection is not None
     connection.ensure_connection()
     return before
+
+@task(queue="foo")
+def spoil(how):
+    connection.ensure_connection()
+    if how == "old":
+        connection.close_at = 0
+    else:
+        connection.set_autocommit(False)
 """
 
 
@@ -52,3 +60,16 @@ def test_connection__is_closed_after_a_job_unless_it_may_grow_older(
     found = [project.submit("is_connected").result(30) for _ in range(6)]
     assert found[0] is False
     assert any(found) is (age > 0)
+
+
+def test_connection__that_is_not_as_it_was_is_closed_between_jobs(
+    project: WorkerProject, gearmand: JobServer
+) -> None:
+    text = SETTINGS.format(age=600, package=project.package, server=gearmand.address)
+    (project.folder / "site_settings.py").write_text(text)
+    project.start_ready("--settings", "site_settings")
+    project.submit("is_connected").result(30)
+    for how in ("old", "without autocommit"):
+        assert project.submit("is_connected").result(30) is True
+        project.submit("spoil", how).result(30)
+        assert project.submit("is_connected").result(30) is False, how

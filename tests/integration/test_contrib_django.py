@@ -104,7 +104,42 @@ def test_project__the_database_hooks_can_be_used(tmp_path: Path) -> None:
         print(connection.connection is None, selected.before_job[0].name)
     """
     settings = SETTINGS.replace(":memory:", "db.sqlite3")
-    assert run_in_project(tmp_path, script, settings) == "True django.db.close_old_connections\n"
+    expected = "True gearfleet.contrib.django.connections.close_old\n"
+    assert run_in_project(tmp_path, script, settings) == expected
+
+
+def test_connections__are_looked_for_while_the_thread_has_one_open(tmp_path: Path) -> None:
+    script = """
+        import threading
+        import django
+        django.setup()
+        from django.db import connection, connections
+        from gearfleet.contrib.django import connections as ours
+        looks = []
+        ours.close_old_connections = lambda: looks.append(connection.connection is not None)
+
+        def work():
+            ours.close_old()                 # whatever was opened before
+            ours.close_old()
+            connection.ensure_connection()
+            ours.close_old()
+            ours.close_old()
+            connection.close()               # as CONN_MAX_AGE has it
+            ours.close_old()
+            ours.close_old()
+            connection.ensure_connection()   # another one
+            ours.close_old()
+            connection.close()
+            print(looks)
+
+        connection.ensure_connection()       # of another thread, which this one must not touch
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    """
+    settings = SETTINGS.replace(":memory:", "db.sqlite3")
+    expected = "[False, True, True, False, True]\n"
+    assert run_in_project(tmp_path, script, settings) == expected
 
 
 def test_setup__settings_that_do_not_import(tmp_path: Path) -> None:

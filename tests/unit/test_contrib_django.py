@@ -58,7 +58,7 @@ def test_apps__those_that_are_named() -> None:
 
 def test_hooks__the_database_comes_first() -> None:
     hooks = read(GEARFLEET={"HOOKS": {"before_job": ["shop.hooks.before"]}}).hooks
-    assert hooks["before_job"] == ("django.db.close_old_connections", "shop.hooks.before")
+    assert hooks["before_job"] == (*DATABASE_HOOKS["before_job"], "shop.hooks.before")
 
 
 @pytest.mark.parametrize(

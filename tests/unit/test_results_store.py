@@ -13,6 +13,7 @@ from gearfleet.config import Settings, read_settings
 from gearfleet.errors import ConfigError, ResultStoreUnavailable
 from gearfleet.gearman.addresses import Address
 from gearfleet.results import MemoryStore, Retention, TaskRecord, open_store, seal
+from gearfleet.results.inserting import Inserting, chunks
 from gearfleet.results.record import Unsealed, are_fixed
 from gearfleet.results.sqlite import SQLiteStore
 from gearfleet.tasks.payload import encode_value
@@ -202,3 +203,23 @@ def test_settings(tmp_path: Path) -> None:
 def test_settings__refused(tmp_path: Path, key: str, value: object) -> None:
     with pytest.raises(ConfigError, match=key):
         read(tmp_path, **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "sizes"),
+    [(0, 4, []), (1, 4, [1]), (7, 256, [4, 2, 1]), (11, 4, [4, 4, 2, 1]), (5, 3, [2, 2, 1])],
+)
+def test_inserting__few_sizes_of_statements(count: int, most: int, sizes: list[int]) -> None:
+    parts = [*chunks(range(count), most)]
+    assert [len(part) for part in parts] == sizes
+    assert [row for part in parts for row in part] == [*range(count)]
+
+
+def test_inserting__in_an_sqlite_that_takes_few_values() -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 7)
+    connection.execute("CREATE TABLE t (a, b)")
+    rows = [(number, str(number)) for number in range(600)]
+    Inserting("t (a, b)", 2).write(connection, rows)
+    assert connection.execute("SELECT a, b FROM t ORDER BY rowid").fetchall() == rows
+    connection.close()

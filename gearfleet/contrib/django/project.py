@@ -45,8 +45,8 @@ SETTINGS = originals.SETTINGS | {"GEARFLEET", "BASE_DIR", "USE_TZ", "TIME_ZONE",
 #: As Django does around a request, so that a job never gets a connection that
 #: the database has closed meanwhile.
 DATABASE_HOOKS = {
-    "before_job": ("django.db.close_old_connections",),
-    "after_job": ("django.db.close_old_connections",),
+    "before_job": ("gearfleet.contrib.django.connections.close_old",),
+    "after_job": ("gearfleet.contrib.django.connections.close_old",),
 }
 
 #: Those that send the signals, where the app is installed.

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from gearfleet.contrib.django.models import MAX_LENGTH, Record
 from gearfleet.results import Sealed
+from gearfleet.results.inserting import Inserting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -27,63 +28,62 @@ _COLUMNS = tuple(
 #: Fields of `Sealed` that are bytes.
 _BYTES = ("arguments", "result", "failure")
 
-#: Rows of one statement in SQLite. Python's sqlite3 lets go of the interpreter at each
-#: statement, and may wait 5 ms until the thread that runs tasks gives it back: `executemany`
-#: of 1,600 rows took 1.2 s beside a busy thread. An old SQLite takes 999 values.
-CHUNK = 999 // len(_COLUMNS)
-
 #: Of PositiveIntegerField in every database.
 _MAX_INTEGER = 2**31 - 1
 
 
 def insert(connection: BaseDatabaseWrapper, sealed: Sequence[Sealed]) -> None:
     """Write new rows; one whose job is there already is an IntegrityError."""
-    rows = [row(each, connection) for each in sealed]
+    moment = moments(connection)
+    rows = [row(each, moment) for each in sealed]
     if len(rows) > 1 and connection.vendor == "sqlite":
-        _insert_chunks(connection, rows)
+        _insert_many(connection, rows)
     elif len(rows) > 1 and _has_copy(connection):
         _copy(connection, rows)
     else:
-        statement = _statement(connection, _marks("%s"))
-        with connection.cursor() as cursor:
-            if len(rows) == 1:
-                cursor.execute(statement, rows[0])
-            else:
-                cursor.executemany(statement, rows)
+        _insert(connection, rows)
 
 
-def _insert_chunks(connection: BaseDatabaseWrapper, rows: Sequence[tuple[Any, ...]]) -> None:
+def _insert(connection: BaseDatabaseWrapper, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows by Django's cursor."""
+    marks = ", ".join(["%s"] * len(_COLUMNS))
+    statement = f"INSERT INTO {_target(connection)} VALUES ({marks})"
+    with connection.cursor() as cursor:
+        if len(rows) == 1:
+            cursor.execute(statement, rows[0])
+        else:
+            cursor.executemany(statement, rows)
+
+
+def _insert_many(connection: BaseDatabaseWrapper, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write rows with few statements; not by Django's cursor, which looks for each ``%s``."""
     connection.ensure_connection()
-    for begin in range(0, len(rows), CHUNK):
-        chunk = rows[begin : begin + CHUNK]
-        statement = _statement(connection, ", ".join([_marks("?")] * len(chunk)))
-        with connection.wrap_database_errors:
-            connection.connection.execute(statement, [*chain.from_iterable(chunk)])
+    with connection.wrap_database_errors:
+        _inserting(_target(connection)).write(connection.connection, rows)
+
+
+@cache
+def _inserting(target: str) -> Inserting:
+    return Inserting(target, len(_COLUMNS))
 
 
 def _copy(connection: BaseDatabaseWrapper, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write rows by PostgreSQL's COPY."""
     with connection.cursor() as cursor:
-        copying = cursor.copy(_statement(connection))
+        copying = cursor.copy(f"COPY {_target(connection)} FROM STDIN")
         with connection.wrap_database_errors, copying as copy:
             for each in rows:
                 copy.write_row(each)
 
 
-def _statement(connection: BaseDatabaseWrapper, values: str = "") -> str:
-    """Return the INSERT of these values, or the COPY of what follows."""
+def _target(connection: BaseDatabaseWrapper) -> str:
+    """Return the table and its columns."""
     quote = connection.ops.quote_name
-    target = f"{quote(Record._meta.db_table)} ({', '.join(map(quote, _COLUMNS))})"
-    return f"INSERT INTO {target} VALUES {values}" if values else f"COPY {target} FROM STDIN"
+    return f"{quote(Record._meta.db_table)} ({', '.join(map(quote, _COLUMNS))})"
 
 
-def _marks(mark: str) -> str:
-    return f"({', '.join([mark] * len(_COLUMNS))})"
-
-
-def row(sealed: Sealed, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
-    """Return the values of the columns."""
+def row(sealed: Sealed, moment: Callable[[float], Any]) -> tuple[Any, ...]:
+    """Return the values of the columns; `moment` is what `moments` returns."""
     job, name, task, function, queue, group, server, handle = keys(sealed)
     return (
         job,
@@ -98,7 +98,7 @@ def row(sealed: Sealed, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
         sealed.enqueued_at,
         sealed.started,
         sealed.stopped,
-        connection.ops.adapt_datetimefield_value(moment(sealed.stopped, connection)),
+        moment(sealed.stopped),
         sealed.attempt,
         server,
         handle,
@@ -145,10 +145,13 @@ def key(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def moment(seconds: float, connection: BaseDatabaseWrapper) -> datetime:
-    """Return a moment as the database keeps them: with its time zone if it can."""
-    found = datetime.fromtimestamp(seconds, connection.timezone)  # None if the project has none
-    return found if connection.features.supports_timezones else found.replace(tzinfo=None)
+def moments(connection: BaseDatabaseWrapper) -> Callable[[float], Any]:
+    """Return what makes a value for the database of a moment: with its time zone if it can."""
+    zone, adapt = connection.timezone, connection.ops.adapt_datetimefield_value
+    moment = datetime.fromtimestamp
+    if connection.features.supports_timezones:
+        return lambda seconds: adapt(moment(seconds, zone))
+    return lambda seconds: adapt(moment(seconds, zone).replace(tzinfo=None))
 
 
 def told(sealed: Sealed) -> str:

@@ -4,8 +4,8 @@
       nursery   a fresh interpreter that imports the worker module, and forks on order
       worker    forked by the nursery, and then a child of the parent; one for each slot
 
-The parent is a subreaper (prctl(2)): the nursery forks twice, so that a worker
-is the parent's own child from its first moment. The parent hears of the end of
+The parent is a subreaper (prctl(2)): the nursery forks a process that forks the
+workers and ends, and so they are the parent's own children. The parent hears of the end of
 each worker from the kernel alone, and a nursery may die or be replaced without
 any of its workers noticing. That is why a pool needs Linux.
 """

@@ -24,7 +24,10 @@ from gearfleet.worker.pool.linux import end_with_parent
 from gearfleet.worker.signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from gearfleet.worker.equipment import TaskWorker
+    from gearfleet.worker.pool.wire import Message
 
 logger = logging.getLogger(__name__)
 
@@ -84,23 +87,26 @@ class Nursery:
         """
         _warn_of_threads()
         self._say("imported")
-        while True:
-            message = wire.listen(self._end)
-            if message is None:
-                raise SystemExit(0)
-            slot, is_quiet = message.numbers
-            if self._has_forked(slot):
+        while orders := wire.listen(self._end):
+            if order := self._fork(orders):
+                slot, is_quiet = order.numbers
                 member = Member(self._end, self._lifeline, slot, is_quiet=bool(is_quiet))
                 member.born()
                 return member
+        raise SystemExit(0)
 
-    def _has_forked(self, slot: int) -> bool:
-        """Return True in the new worker, and False here."""
+    def _fork(self, orders: Sequence[Message]) -> Message | None:
+        """Return its order in each new worker, and None here."""
         try:
-            return _fork_twice()
+            return _fork_orphans(orders, self._refuse)
         except OSError as error:
-            self._say("unborn", slot, error.errno or 0)
-            return False
+            for order in orders:
+                self._refuse(order, error)
+            return None
+
+    def _refuse(self, order: Message, error: OSError) -> None:
+        slot, _ = order.numbers
+        self._say("unborn", slot, error.errno or 0)
 
     def _say(self, word: str, *numbers: int) -> None:
         try:
@@ -131,8 +137,12 @@ def nursery_of_this_process() -> Nursery | None:
     return Nursery(socket.socket(fileno=end), lifeline)
 
 
-def _fork_twice() -> bool:
-    """Return True in a process whose parent has ended, so that it is the subreaper's child.
+def _fork_orphans(
+    orders: Sequence[Message], refuse: Callable[[Message, OSError], None]
+) -> Message | None:
+    """Return its order in each new process, whose parent ends at once, and None here.
+
+    One process between forks them all: to fork costs most of what it takes to raise a worker.
 
     Raises:
         OSError: there is no room for another process.
@@ -142,28 +152,34 @@ def _fork_twice() -> bool:
     # Until the first fork has been waited for, a stop signal would leave it behind.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        return _is_grandchild()
+        between = os.fork()
+        if between == 0:
+            return _fork_each(orders, refuse)
+        _wait_for(between)
+        return None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _is_grandchild() -> bool:
-    child = os.fork()
-    if child == 0:
-        try:
-            is_between = os.fork() != 0
-        except OSError as error:
-            os._exit(error.errno or 1)
-        if is_between:
-            os._exit(0)
-        return True
+def _fork_each(orders: Sequence[Message], refuse: Callable[[Message, OSError], None]) -> Message:
+    """Return its order in each new process; this one ends."""
     try:
-        _, status = os.waitpid(child, 0)
+        for order in orders:
+            try:
+                if os.fork() == 0:
+                    return order
+            except OSError as error:
+                refuse(order, error)
+    except SystemExit:  # the parent is gone, which the workers notice by themselves
+        pass
+    os._exit(0)
+
+
+def _wait_for(child: int) -> None:
+    try:
+        os.waitpid(child, 0)
     except ChildProcessError:  # the user's code has the kernel reap for it
-        return False
-    if code := os.waitstatus_to_exitcode(status):
-        raise OSError(max(code, 0), os.strerror(max(code, 0)))
-    return False
+        pass
 
 
 def _warn_of_threads() -> None:

@@ -14,6 +14,7 @@ packets, because several of them write at the same time.
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -45,9 +46,14 @@ def tell(end: socket.socket, word: str, *numbers: int) -> None:
     )
 
 
-def listen(end: socket.socket) -> Message | None:
-    """Wait for the next message; None when nobody is there any more."""
-    return _read(end, 0)
+def listen(end: socket.socket) -> list[Message]:
+    """Wait for messages; return all that have come, none when nobody is there any more."""
+    if (first := _read(end, 0)) is None:
+        return []
+    found = [first]
+    with suppress(EOFError):  # the next call hears of it again
+        found.extend(heard(end))
+    return found
 
 
 def heard(end: socket.socket) -> Iterator[Message]:

@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="human|json",
         help="how a line looks [GEARFLEET_LOG_FORMAT] (default human)",
     )
+    parser.add_argument(
+        "--log-name",
+        default=os.environ.get("GEARFLEET_LOG_NAME", ""),
+        metavar="LOGGER",
+        help="log as the logger LOGGER does [GEARFLEET_LOG_NAME] (default: as gearfleet's own)",
+    )
 
 
 def _level(text: str) -> str:
@@ -67,6 +73,6 @@ def log_options(args: argparse.Namespace, verbosity: int) -> LogOptions:
         format=args.log_format or "",
         verbosity=verbosity,
         program=program_of(args),
-        logger=getattr(args, "log_name", ""),
+        logger=args.log_name,
         uses_stdout=getattr(args, "uses_stdout", False),
     )

@@ -144,9 +144,16 @@ class Logs:
             self._root.setLevel(logging.INFO)
         if self._options.verbosity:
             self._ours.setLevel(logging.DEBUG)
+        elif self._level_of_name and not self._options.level:
+            self._ours.setLevel(self._level_of_name)
         elif self._ours.level == logging.NOTSET and not self._options.level:
             self._ours.setLevel(logging.INFO)
         self._set_level_of_frames()
+
+    @property
+    def _level_of_name(self) -> int:
+        """The level that the project has given the logger as which ours appear; 0 for none."""
+        return logging.getLogger(self._options.logger).level if self._options.logger else 0
 
     def _set_level_of_frames(self) -> None:
         """Log frames when they are asked for: with ``-vv``, or NOTSET, which is everything."""

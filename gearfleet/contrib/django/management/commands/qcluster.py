@@ -5,6 +5,7 @@ Production leaves both to Supervisor: ``gearfleet render`` writes a program for 
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -22,13 +23,21 @@ from gearfleet.errors import EXIT_RECYCLED
 from gearfleet.fleet import worker_flags
 from gearfleet.monitor.sample import take
 from gearfleet.monitor.view import view_of
+from gearfleet.worker.logs import LogOptions, logging_as
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from gearfleet.cli.output import Output
+    from gearfleet.config import Value
 
 NAME = "qcluster"
+
+#: The name of Django Q's logger, which the LOGGING of its users has a handler for.
+LOGGER = "django-q"
+
+#: Options of programs that say what is logged.
+_OF_LOG = ("loglevel", "log_format")
 
 #: A worker that nobody waits for is renewed after so many seconds without a job: it ends.
 _IDLE = ("--max-idle", "2", "--startsecs", "0")
@@ -62,22 +71,34 @@ def cluster(args: Namespace, _output: Output) -> int:
     layers = load_project(args).settings.layers
     is_scheduler, args.name = has_scheduler(settings, args.name), queue_of(settings, args.name)
     queue = ["-q", args.name] if args.name else []
-    if args.run_once:
-        return _run_once(args, queue, is_scheduler=is_scheduler)
     options = {**layers.fleet, **layers.queues.get(args.name or "", {})}
+    log = _log({name: options.pop(name) for name in _OF_LOG if name in options})
+    if args.run_once:
+        return _run_once(args, queue, log, is_scheduler=is_scheduler)
     pool = ["--processes", str(options.get("processes") or "cpu"), *worker_flags(options)]
-    worker = manage(NAME, "gearfleet", "worker", *pool, *queue)
-    scheduler = manage(NAME, "gearfleet", "scheduler")
-    return run_together([worker, scheduler] if is_scheduler else [worker])
+    worker = manage(NAME, "gearfleet", "worker", *pool, *queue, *log)
+    scheduler = manage(NAME, "gearfleet", "scheduler", *log)
+    with logging_as(LogOptions(logger=LOGGER)):
+        return run_together([worker, scheduler] if is_scheduler else [worker])
 
 
-def _run_once(args: Namespace, queue: list[str], *, is_scheduler: bool) -> int:
+def _log(options: dict[str, Value]) -> list[str]:
+    """Return what the commands are told of the log.
+
+    The level of Q_CLUSTER counts, as there, where the project gives the logger no handler.
+    """
+    if logging.getLogger(LOGGER).hasHandlers():
+        options.pop("loglevel", None)
+    return ["--log-name", LOGGER, *worker_flags(options)]
+
+
+def _run_once(args: Namespace, queue: list[str], log: list[str], *, is_scheduler: bool) -> int:
     """Do what waits, and end; what cannot be submitted is for the next time."""
     code = 0
     if is_scheduler:
-        code = subprocess.call(manage(NAME, "gearfleet", "scheduler", "--once"))
+        code = subprocess.call(manage(NAME, "gearfleet", "scheduler", "--once", *log))
     while True:
-        ended = subprocess.call(manage(NAME, "gearfleet", "worker", *_IDLE, *queue))
+        ended = subprocess.call(manage(NAME, "gearfleet", "worker", *_IDLE, *queue, *log))
         if ended != EXIT_RECYCLED or not _is_left(args):
             return code or (0 if ended == EXIT_RECYCLED else ended)
 

@@ -26,14 +26,13 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from math import isfinite
 from typing import Any
-
-from gearfleet.tasks.current import CurrentJob, job_in_hand
 
 #: Characters of a message, a traceback or an extra that are written; log collectors cut
 #: lines, and a whole payload that went into a message would fill the disk.
@@ -67,10 +66,12 @@ class JobFilter(logging.Filter):
 
 def job_fields() -> Mapping[str, Any]:
     """Return the fields of the job in hand, or those of none."""
-    told = job_in_hand.get()
-    if told is None:
+    # Who has no tasks, such as the parent of a pool, does not import them for its log.
+    current = sys.modules.get("gearfleet.tasks.current")
+    in_hand = getattr(current, "job_in_hand", None)  # which may just be importing them
+    if current is None or in_hand is None or (told := in_hand.get()) is None:
         return NO_JOB
-    job = CurrentJob(*told)
+    job = current.CurrentJob(*told)
     try:
         return {"job_id": job.id, "attempt": job.attempt, "task": job.task}
     except Exception:  # a job of other clients has no id where there is no job server

@@ -11,6 +11,5 @@ any of its workers noticing. That is why a pool needs Linux.
 """
 
 from gearfleet.worker.pool.member import Member, nursery_of_this_process
-from gearfleet.worker.pool.parent import Pool
 
-__all__ = ["Member", "Pool", "nursery_of_this_process"]
+__all__ = ["Member", "nursery_of_this_process"]

@@ -9,6 +9,7 @@ library is the language's.
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import struct
@@ -144,25 +145,26 @@ def bg(raw: Raw, function: bytes, count: int, data: bytes) -> None:
 def bulk(raw: Raw, function: bytes, count: int, data: bytes) -> None:
     """Submit batches of background jobs: send all, then read what was accepted."""
     began = time.perf_counter()
-    _submit_batches(raw, function, count, data, BATCH)
+    submit(raw, function, itertools.repeat(data, count), BATCH)
     report(count, time.perf_counter() - began)
 
 
 def fill(raw: Raw, function: bytes, count: int, data: bytes) -> None:
     """Fill a queue for somebody else's drain; not timed."""
-    _submit_batches(raw, function, count, data, FILL_BATCH)
+    submit(raw, function, itertools.repeat(data, count), FILL_BATCH)
     report(count, 0.0)
 
 
-def _submit_batches(raw: Raw, function: bytes, count: int, data: bytes, batch: int) -> None:
+def submit(raw: Raw, function: bytes, payloads: Iterator[bytes], batch: int) -> None:
+    """Submit background jobs in batches, each of them read when it is sent."""
     uniques = _uniques()
-    for begin in range(0, count, batch):
-        size = min(batch, count - begin)
-        raw.send(
-            b"".join(packet(SUBMIT_JOB_BG, function, next(uniques), data) for _ in range(size))
-        )
+    while packets := [
+        packet(SUBMIT_JOB_BG, function, next(uniques), data)
+        for data in itertools.islice(payloads, batch)
+    ]:
+        raw.send(b"".join(packets))
         accepted = 0
-        while accepted < size:
+        while accepted < len(packets):
             accepted += len(raw.packets())
 
 
@@ -175,6 +177,17 @@ def _uniques() -> Iterator[bytes]:
 
 def drain(raw: Raw, function: bytes, count: int, data: bytes, grabs: int = 1) -> None:
     """Take jobs from a full queue: from the first in hand to the last that the server processed."""
+    work(raw, function, count, _done, grabs)
+
+
+def _done(job: bytes) -> bytes:
+    return packet(WORK_COMPLETE, job.split(b"\0", 3)[0], b"")
+
+
+def work(
+    raw: Raw, function: bytes, count: int, answer: Callable[[bytes], bytes], grabs: int
+) -> None:
+    """Answer so many jobs, with `grabs` of them asked for at a time."""
     grab = packet(GRAB)
     raw.send(packet(CAN_DO, function) + grab * grabs)
     done, began = 0, 0.0
@@ -184,7 +197,7 @@ def drain(raw: Raw, function: bytes, count: int, data: bytes, grabs: int = 1) ->
             if command == ASSIGN:
                 began = began or time.perf_counter()
                 done += 1
-                answers += [packet(WORK_COMPLETE, body.split(b"\0", 3)[0], b""), grab]
+                answers += [answer(body), grab]
         raw.send(b"".join(answers))
     raw.send(packet(ECHO_REQ, b"end"))
     while not any(command == ECHO_RES for command, _ in raw.packets()):

@@ -4,9 +4,9 @@
 
 Ours are signed JSON envelopes with one int, and a task that only counts, in a real
 ``gearfleet worker``. Theirs are 100 bytes that nobody looks at, and a function
-that returns at once, also for the floor, the least Python that can speak the protocol:
-what that reaches of libgearman is what this machine lets Python reach. gearmand has
-CPU 0, everything else CPU 1.
+that returns at once. The floor is the least Python that runs such envelopes: what it
+reaches of libgearman is what Python can reach on this machine. gearmand has CPU 0,
+everything else CPU 1.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ WORKLOADS = (
     ),
 )
 #: Jobs of one run of the others.
-PLAIN_COUNT = {"bulk": 20000, "drain": 10000, "drain16": 40000}
+COUNTS = {"bulk": 20000, "drain": 10000, "drain16": 40000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,7 @@ class Bench:
         self._folder = folder
         self._yardstick = yardstick
         self._scale = scale
-        self._floor = [sys.executable, str(HERE / "floor.py")]
-        self._names = (f"plain-{number}" for number in itertools.count())
+        self._names = (f"other-{number}" for number in itertools.count())
 
     def ours(self, work: Workload) -> float:
         """Return the jobs per second of one run of gearfleet."""
@@ -114,18 +113,18 @@ class Bench:
         """Add one round of all sides."""
         rates.ours.append(self.ours(work))
         if work.floor:
-            rates.floor.append(self._plain(self._floor, work.floor))
+            rates.floor.append(self._rate(_python("task_floor.py"), "task_floor.py", work.floor))
         if self._yardstick is not None:
-            rates.theirs.append(self._plain([self._yardstick], work.mode))
+            rates.theirs.append(self._rate([self._yardstick], "floor.py", work.mode))
 
-    def _plain(self, driver: list[str], mode: str) -> float:
-        """Return the plain jobs per second of one run, and leave none in the queue."""
-        count, function = self._scaled(PLAIN_COUNT[mode]), next(self._names)
+    def _rate(self, driver: list[str], filler: str, mode: str) -> float:
+        """Return the jobs per second of one run, and leave none in the queue."""
+        count, function = self._scaled(COUNTS[mode]), next(self._names)
         if mode != "bulk":
-            self._run(self._floor, "fill", function, count)
+            self._run(_python(filler), "fill", function, count)
         rate = rate_of(self._run(driver, mode, function, count))
         if mode == "bulk":
-            self._run(self._floor, "drain16", function, count)
+            self._run(_python("floor.py"), "drain16", function, count)
         return rate
 
     def _run(self, driver: list[str], mode: str, function: str, count: int) -> dict[str, float]:
@@ -139,6 +138,10 @@ HEADINGS = (
     "tasks", "gearfleet", "floor", "libgearman", "to floor", "floor to libgearman",
     "to libgearman", "wanted",
 )  # fmt: skip
+
+
+def _python(file: str) -> list[str]:
+    return [sys.executable, str(HERE / file)]
 
 
 def line(work: Workload, rates: Rates) -> str:

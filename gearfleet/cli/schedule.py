@@ -170,6 +170,7 @@ def describe(schedule: Schedule) -> dict[str, Any]:
         "name": schedule.name,
         "id": schedule.id,
         "task": plan.task,
+        "cluster": plan.cluster or None,
         "args": call[0],
         "kwargs": call[1],
         "schedule_type": timing.kind,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from gearfleet import config
 from gearfleet.errors import ScheduleError, did_you_mean
+from gearfleet.schedule.clusters import in_cluster
 from gearfleet.schedule.model import Plan, Schedule
 from gearfleet.schedule.store import open_schedules
 from gearfleet.schedule.timing import Timing, occurrence_after, timing
 from gearfleet.tasks import SubmitOptions, Task, TaskCall
-from gearfleet.tasks.declarations import find
+from gearfleet.tasks.declarations import declared_anywhere, find
 from gearfleet.tasks.naming import hook_path
 from gearfleet.tasks.payload import encode_value
 
@@ -37,6 +38,7 @@ def schedule(
     catch_up: bool = False,
     time_zone: str | None = None,
     intended_date_kwarg: str | None = None,
+    cluster: str | None = None,
     **kwargs: Any,
 ) -> Schedule:
     """Keep a schedule, whose jobs ``gearfleet scheduler`` submits; return it.
@@ -60,6 +62,8 @@ def schedule(
             the latest of them is.
         time_zone: in whose time days begin; None for the setting `time_zone`.
         intended_date_kwarg: the argument that gets the moment for which a job is intended.
+        cluster: the queue that runs the jobs, for which the function must be declared
+            (`gearfleet.schedule.clusters`); None for that of the task.
         kwargs: of the call.
 
     Raises:
@@ -74,7 +78,9 @@ def schedule(
     settings = config.current()
     when = timing(schedule_type, minutes=minutes, cron=cron, zone=time_zone or settings.time_zone)
     plan = _plan(func, args, kwargs, hook)
-    plan = replace(plan, intended_date_kwarg=intended_date_kwarg or "")
+    plan = replace(
+        plan, intended_date_kwarg=intended_date_kwarg or "", cluster=checked(plan.task, cluster)
+    )
     return keep(made(plan, when, next_run, repeats, name=name, catch_up=catch_up))
 
 
@@ -127,6 +133,17 @@ def keep(schedule: Schedule) -> Schedule:
     if not store.add(named):
         raise ScheduleError(f"There is a schedule called '{named.name}' already")
     return named
+
+
+def checked(task: str, cluster: str | None) -> str:
+    """Return the cluster that is to run a task, if it does, or nobody here can know that.
+
+    Raises:
+        ScheduleError: it does not.
+    """
+    if cluster and (declared := find(task)):
+        in_cluster(declared, cluster, declared_anywhere(), config.current())
+    return cluster or ""
 
 
 def _plan(

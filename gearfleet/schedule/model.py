@@ -36,6 +36,7 @@ class Plan:
         intended_date_kwarg: the argument that gets the moment for which the job was
             intended; empty for none.
         intended_as_text: whether it gets ISO 8601 text, as Django Q's tasks do.
+        cluster: the queue that runs it; empty for that of the task. See `clusters`.
     """
 
     task: str
@@ -44,6 +45,7 @@ class Plan:
     options: Mapping[str, Any] = field(default_factory=dict)
     intended_date_kwarg: str = ""
     intended_as_text: bool = False
+    cluster: str = ""
 
     def kwargs_at(self, intended: datetime, zone: str) -> dict[str, Any]:
         """Return the keyword arguments of the occurrence at `intended`."""
@@ -212,6 +214,7 @@ def occurrence(schedule: Schedule, intended: datetime, owner: str, until: float)
             args=plan.args,
             kwargs=plan.kwargs_at(intended, schedule.timing.zone),
             options={"group": schedule.name, **plan.options},
+            cluster=plan.cluster,
         ),
         owner=owner,
         lease_until=until,

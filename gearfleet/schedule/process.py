@@ -15,23 +15,23 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gearfleet.client import Client
 from gearfleet.errors import EXIT_UNREACHABLE, JobInterrupted, ScheduleStoreUnavailable
 from gearfleet.results import open_store
+from gearfleet.schedule.clusters import find_task, in_cluster
 from gearfleet.schedule.declared import changes, declared
 from gearfleet.schedule.firing import FIRST_PAUSE, LONGEST_PAUSE, Firing
 from gearfleet.schedule.store import open_schedules
 from gearfleet.schedule.syncing import apply
-from gearfleet.tasks.naming import dotted_path
 from gearfleet.worker.lifecycle import StopLadder
 from gearfleet.worker.rungs import Limits
 
 if TYPE_CHECKING:
     from gearfleet.config import Settings
     from gearfleet.schedule.model import Occurrence
-    from gearfleet.tasks import Registry, Task
+    from gearfleet.tasks import Registry
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +46,6 @@ _JUMP = 5.0
 def limits(startsecs: float) -> Limits:
     """Return how a scheduler stops: well within the 10 seconds that Supervisor waits by default."""
     return Limits(drain_timeout=6.0, interrupt_grace=1.0, hook_timeout=1.0, startsecs=startsecs)
-
-
-def find_task(name: str, registry: Registry) -> Task[Any, Any]:
-    """Return the task of this name, else that of the function with this dotted path.
-
-    Raises:
-        UnknownName: there is none.
-    """
-    if any(task.name == name for task in registry.tasks):
-        return registry.find(name)
-    by_path = (task for task in registry.tasks if dotted_path(task.func) == name)
-    return next(by_path, None) or registry.find(name)
 
 
 class Scheduler:
@@ -164,6 +152,7 @@ class Scheduler:
     def _submit(self, occurrence: Occurrence) -> None:
         plan = occurrence.plan
         task = find_task(plan.task, self._registry)
+        task = in_cluster(task, plan.cluster, self._registry.tasks, self._settings)
         options = replace(
             task.chosen, **{**plan.options, "id": occurrence.job, "timeout": SUBMIT_TIMEOUT}
         )

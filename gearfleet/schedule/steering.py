@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from gearfleet import config
 from gearfleet.errors import UnknownName
+from gearfleet.schedule.clusters import find_task, in_cluster
 from gearfleet.schedule.model import occurrence, resumed
-from gearfleet.schedule.process import find_task
 from gearfleet.tasks import TaskCall
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ def call_now(schedule: Schedule, registry: Registry) -> TaskCall:
 
     Raises:
         UnknownName: the project has no such task.
+        ScheduleError: its cluster does not run it.
     """
     task = find_task(schedule.plan.task, registry)
+    task = in_cluster(task, schedule.plan.cluster, registry.tasks, config.current())
     plan = occurrence(schedule, datetime.now(UTC), "", 0.0).plan
     return TaskCall(task.name, plan.args, plan.kwargs, replace(task.chosen, **plan.options))
 

@@ -27,6 +27,7 @@ def text_of_plan(plan: Plan) -> str:
         "options": dict(plan.options),
         "intended_date_kwarg": plan.intended_date_kwarg,
         "intended_as_text": plan.intended_as_text,
+        "cluster": plan.cluster,
     }
     return encode_value(told).decode()
 

@@ -101,6 +101,7 @@ def test_rows__values_come_back_equal(desk: Desk) -> None:
         args=(1, "a", [None], Decimal("1.5")),
         kwargs={"when": datetime(2026, 1, 1, tzinfo=UTC), "tuple": (1, 2)},
         options={"priority": "high", "hook": "a.b"},
+        cluster="long",
     )
     desk.store.add(minutely(plan=plan))
     found = desk.store.find("a")

@@ -42,6 +42,8 @@ def pid():
 def note(text):
     with (HERE / "diary").open("a") as diary:
         diary.write(text + "\\n")
+
+task(name="{prefix}.note@front", queue="front")(note.func)
 """
 
 #: The test projects have no database.
@@ -108,6 +110,28 @@ def test_qx15__one_queue_only(
     cluster.wait_for_output("All 2 workers serve")
     assert gearmand.workers_of(f"shop.{function}.pid") == 2
     assert gearmand.workers_of(f"shop.{function}.note") == 0
+
+
+def test_qx15__a_schedule_is_run_by_the_cluster_that_it_names(
+    project: Project, function: str, tmp_path: Path
+) -> None:
+    """Whichever cluster's scheduler submits it; by the first one's name its task's own queue."""
+    with config.using(Settings(schedule_store=STORE.format(tmp_path))):
+        for text, cluster in (("here", "front"), ("there", None), ("by name", "shop")):
+            schedule(f"{function}.note", text, name=text, cluster=cluster)
+    assert manage(project, "qcluster", "--run-once", "-n", "front").returncode == 0
+    assert diary(project) == ["here"]
+    assert manage(project, "qcluster", "--run-once", "-n", "back").returncode == 0
+    assert sorted(diary(project)) == ["by name", "here", "there"]
+
+
+def test_qx15__a_schedule_of_a_cluster_that_does_not_run_its_task(
+    project: Project, function: str, tmp_path: Path
+) -> None:
+    with config.using(Settings(schedule_store=STORE.format(tmp_path))):
+        schedule(f"{function}.pid", name="nowhere", cluster="back")
+    done = manage(project, "gearfleet", "scheduler", "--once")
+    assert f"Cluster 'back' does not run task '{function}.pid'" in done.stderr
 
 
 def test_qx18__run_once_does_what_waits(project: Project, client: Client, function: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gearfleet import config
 from gearfleet.compat.django_q.calls import WITHOUT_MEANING, task_of, tell
 from gearfleet.errors import ScheduleError, did_you_mean
-from gearfleet.schedule.api import KEPT, keep, made
+from gearfleet.schedule.api import KEPT, checked, keep, made
 from gearfleet.schedule.model import Plan
 from gearfleet.schedule.timing import timing
 from gearfleet.tasks.naming import hook_path
@@ -48,16 +48,16 @@ def schedule(
         UnknownName: `func` is no task; the message says how to make it one.
         ScheduleError: it cannot be meant, or there is a schedule of this name.
     """
-    if cluster is not None:
-        tell("cluster")
+    task = task_of(func).name
     when = timing(schedule_type, minutes=minutes, cron=cron, zone=config.current().time_zone)
     plan = Plan(
-        task=task_of(func).name,
+        task=task,
         args=args,
         kwargs=kwargs,
         options=_kept(q_options or {}),
         intended_date_kwarg=intended_date_kwarg or "",
         intended_as_text=True,
+        cluster=checked(task, cluster),
     )
     if hook is not None:
         plan = replace(plan, options={**plan.options, "hook": hook_path(hook)})

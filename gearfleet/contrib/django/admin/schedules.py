@@ -23,7 +23,7 @@ from gearfleet.contrib.django.schedules import rows
 from gearfleet.contrib.django.schedules.store import DjangoScheduleStore
 from gearfleet.errors import GearfleetError, ServerUnavailable
 from gearfleet.schedule import steering
-from gearfleet.schedule.process import find_task
+from gearfleet.schedule.clusters import find_task, in_cluster
 from gearfleet.tasks import discover
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _PAGES = {"success": "success", "failure": "failure", "expired": "failure"}
 
 
 class ScheduleForm(ModelForm[Schedule]):
-    """Refuses a schedule of a task that the project does not have."""
+    """Refuses a schedule of a task that the project does not have, or its cluster does not run."""
 
     def clean_func(self) -> str:
         """Return the task."""
@@ -55,6 +55,18 @@ class ScheduleForm(ModelForm[Schedule]):
             raise forms.ValidationError(str(error)) from error
         return func
 
+    def clean_cluster(self) -> str | None:
+        """Return the cluster, which must be one that runs the task."""
+        func, cluster = self.cleaned_data.get("func"), self.cleaned_data["cluster"]
+        if not (func and cluster):
+            return None
+        registry = discover(installed_apps())
+        try:
+            in_cluster(find_task(func, registry), cluster, registry.tasks, config.current())
+        except GearfleetError as error:
+            raise forms.ValidationError(str(error)) from error
+        return str(cluster)
+
 
 @admin.register(Schedule)
 class ScheduleAdmin(ModelAdmin[Schedule]):
@@ -62,13 +74,15 @@ class ScheduleAdmin(ModelAdmin[Schedule]):
 
     form = ScheduleForm
     actions = ("run_now", "pause", "resume")
-    list_display = ("name", "func", "when", "next_run", "left", "condition", "last", "missed")
-    list_filter = ("paused", "schedule_type", "origin")
+    list_display = (
+        *("name", "func", "cluster", "when", "next_run", "left", "condition", "last", "missed"),
+    )
+    list_filter = ("paused", "schedule_type", "origin", "cluster")
     search_fields = ("name", "func")
     ordering = ("next_run", "name")
     readonly_fields = ("condition", "last", "missed")
     fieldsets = (
-        (None, {"fields": ("name", "func", "args", "kwargs", "hook")}),
+        (None, {"fields": ("name", "func", "args", "kwargs", "hook", "cluster")}),
         (
             _("times"),
             {

@@ -34,6 +34,7 @@ class Schedule(models.Model):
         uid: from which the ids of its jobs follow.
         func: the name of the task, or the dotted path of its function.
         args: the arguments by position, as text: see `literals`.
+        cluster: the queue that runs the jobs; empty for that of the task.
         kwargs: the named ones, likewise; ``q_options`` among them are options of the job.
         repeats: how many jobs are left; -1 for any number, 0 when it has ended.
         next_run: the moment of the next job.
@@ -97,6 +98,9 @@ class Schedule(models.Model):
     )
     intended_date_kwarg: models.CharField[str | None, str | None] = models.CharField(
         _("argument for the intended date"), max_length=100, null=True, blank=True
+    )
+    cluster: models.CharField[str | None, str | None] = models.CharField(
+        _("cluster"), max_length=100, null=True, blank=True
     )
     time_zone: models.CharField[str, str] = models.CharField(
         _("time zone"), max_length=64, blank=True, help_text=_("empty for the project's")

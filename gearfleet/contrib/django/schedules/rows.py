@@ -79,6 +79,7 @@ def _plan(row: models.Schedule) -> Plan:
         options=_checked({_Q_NAMES.get(name, name): item for name, item in given.items()}),
         intended_date_kwarg=row.intended_date_kwarg or "",
         intended_as_text=bool(as_text),
+        cluster=row.cluster or "",
     )
 
 
@@ -109,6 +110,7 @@ def fields_of(schedule: Schedule) -> dict[str, Any]:
         "next_run": stored(schedule.next_run),
         "task": schedule.last_job or None,
         "intended_date_kwarg": plan.intended_date_kwarg or None,
+        "cluster": plan.cluster or None,
         "time_zone": timing.zone,
         "catch_up": schedule.catch_up,
         "paused": schedule.paused,

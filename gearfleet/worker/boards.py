@@ -56,6 +56,9 @@ END_AT = 1552
 HANDS_AT = 2048
 HAND_BYTES = 768
 
+#: What the name of a file does not keep of a slot.
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
+
 #: How often a reader tries, and the seconds between: on a busy machine a writer may have to wait
 #: for its CPU in the middle of a job's begin.
 _TRIES, _PAUSE = 500, 0.002
@@ -118,7 +121,7 @@ class About:
     @property
     def place_name(self) -> str:
         """How the names of the boards of this place begin; seldom, others do as well."""
-        return re.sub(r"[^A-Za-z0-9_.-]", "-", self.slot or self.program)[:100]
+        return _UNFIT.sub("-", self.slot or self.program)[:100]
 
     def after(self, previous: str) -> About:
         """Return the same, of which is known why the worker before it has ended."""

@@ -10,6 +10,7 @@ from gearfleet.gearman.protocol import MAX_CLIENT_ID_BYTES
 
 #: A host's name has at most 64 bytes, and gearmand cuts a client id at 127.
 _MAX_HOST, _MAX_PROGRAM = 64, 30
+_UNFIT = re.compile(r"[^A-Za-z0-9_.:+@-]")
 
 
 def client_id(program: str, release: str = "") -> str:
@@ -33,4 +34,4 @@ def shown_program(program: str) -> str:
 
 def one_word(part: str) -> str:
     """Return a part of a client id, which may hold neither white space nor a slash."""
-    return re.sub(r"[^A-Za-z0-9_.:+@-]", "-", part) or "-"
+    return _UNFIT.sub("-", part) or "-"

@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "quarantine"
 _LOCK = "lock"
+#: Of the file with the deaths that one job is suspected of.
+_SUFFIX = ".jsonl"
 
 #: Seconds that one waits for another who may have been stopped with the lock in hand.
 _PATIENCE = 2.0
@@ -173,11 +175,13 @@ class Quarantine:
 
     def _file(self, function: str, unique: str) -> Path:
         name = hashlib.blake2b(encoded(f"{function}\0{unique}"), digest_size=16).hexdigest()
-        return self._folder / f"{name}.jsonl"
+        return self._folder / f"{name}{_SUFFIX}"
 
     def _mark_all(self, in_hand: InHand) -> None:
         """Mark the suspects again, in case that somebody has removed the file of the marks."""
-        for path in self._folder.glob("*.jsonl"):
+        # Not a glob, whose pattern each worker of a pool would compile for itself.
+        names = os.listdir(self._folder)  # noqa: PTH208
+        for path in (self._folder / name for name in names if name.endswith(_SUFFIX)):
             if path.stat().st_mtime < time.time() - _KEPT:
                 path.unlink()
             elif unique := _unique(path):

@@ -13,8 +13,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gearfleet.worker.boards import BUSY, maybe_read
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -59,6 +57,8 @@ def _setter() -> Callable[[str], None] | None:
 
 
 def _follow(board: Path, set_title: Callable[[str], None], ended: threading.Event) -> None:
+    from gearfleet.worker.boards import maybe_read  # which the parent of a pool does without
+
     shown = ""
     while not ended.is_set():
         entry = maybe_read(board)
@@ -70,6 +70,8 @@ def _follow(board: Path, set_title: Callable[[str], None], ended: threading.Even
 
 def title_of(entry: BoardEntry, now: float) -> str:
     """Return the title of the worker whose board says `entry`."""
+    from gearfleet.worker.boards import BUSY
+
     jobs = sorted(entry.jobs, key=lambda job: job.started)
     what = entry.state
     if jobs:

@@ -9,6 +9,7 @@ that does nothing, without the user's hooks, a connection or a file.
 
 from __future__ import annotations
 
+import codecs
 import gc
 import sys
 import threading
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from gearfleet.config import Settings
 
 #: Imported by every worker when it first needs them.
-_LATE = ("encodings.idna", "gearfleet.results.sqlite")
+_LATE = ("gearfleet.results.sqlite",)
 #: The same, where it is installed.
 _EXTRA = ("setproctitle",)
 #: How often the interpreter wants to see code before it specialises it, and some more.
@@ -42,6 +43,7 @@ def warm(settings: Settings) -> None:
     """Import and run what every worker would, then keep the collector from all of it."""
     for late in _LATE:
         import_module(late)
+    codecs.lookup("idna")  # of which the names of job servers are
     for extra in _EXTRA:
         with suppress(ImportError):
             import_module(extra)

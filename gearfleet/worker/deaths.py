@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from gearfleet.worker import procfs
+from gearfleet.worker import procfs, prometheus
 from gearfleet.worker.boards import read_boards
 from gearfleet.worker.scoreboard import close_for
 from gearfleet.worker.time_limits import read_evidence, remove_evidence
@@ -97,6 +97,7 @@ def collect_deaths(
         else:
             blamed = entry.jobs if _is_to_blame(entry) else ()
             yield entry, [(job, _death(entry, job, how)) for job in blamed]
+        prometheus.mark_gone(about.pid)
         close_for(entry, _reason(entry, how))
         remove_evidence(run_dir, about.file_name)
 
@@ -108,6 +109,8 @@ def take_place(run_dir: Path, about: About) -> str:
     """
     ended = [entry for entry in read_boards(run_dir, place_of=about) if _has_ended(entry)]
     for entry in ended:
+        # Whoever closed the board of one that died may know of no figures, or of others.
+        prometheus.mark_gone(entry.about.pid)
         entry.path.unlink(missing_ok=True)
     return max(ended, key=lambda each: each.ended).reason if ended else ""
 

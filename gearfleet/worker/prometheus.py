@@ -4,7 +4,8 @@ With the variable `VARIABLE`, each process that uses prometheus_client keeps its
 there. Those of gauges of living processes have to go when one ends, or they are shown for ever:
 see "Multiprocess Mode" in the documentation of prometheus_client. The parent of a pool, which
 outlives its workers, does that for each of them, however it has ended; a single worker does
-it for itself, as the last thing.
+it for itself, as the last thing. One that was killed could not: then the next worker of this
+host does, which sees that from the board that it has left.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import atexit
 import logging
 import os
 from importlib import import_module
+
+from gearfleet.worker import procfs
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +39,12 @@ def mark_dead(pid: int) -> None:
             error,
             extra={"action": "prometheus_failed", "pid": pid},
         )
+
+
+def mark_gone(pid: int) -> None:
+    """Do this for a process that was seen to be gone, unless another one has its number now."""
+    if not procfs.is_running(pid, 0):
+        mark_dead(pid)
 
 
 def mark_dead_at_exit() -> None:

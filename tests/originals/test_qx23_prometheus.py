@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,31 @@ def test_qx23__a_worker_by_itself_marks_itself(project: PoolProject, figures: Pa
     worker.terminate()
     assert worker.wait() == 0
     assert shown(figures) == set()
+
+
+def test_qx23__a_worker_that_was_killed_is_marked_by_the_next(
+    project: PoolProject, figures: Path
+) -> None:
+    killed = project.start(PROMETHEUS_MULTIPROC_DIR=str(figures))
+    killed.wait_for_output("Registered at job server")
+    wait_for(lambda: shown(figures) == {killed.pid}, "its gauge")
+    kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert shown(figures) == {killed.pid}, "nobody could mark it"
+    following = project.start(PROMETHEUS_MULTIPROC_DIR=str(figures))
+    following.wait_for_output("Registered at job server")
+    wait_for(lambda: shown(figures) == {following.pid}, "only the living to be shown")
+    following.terminate()
+    assert following.wait() == 0
+
+
+def test_qx23__who_has_the_number_of_a_dead_one_stays(
+    figures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(prometheus.VARIABLE, str(figures))
+    (figures / f"gauge_livesum_{os.getpid()}.db").touch()
+    prometheus.mark_gone(os.getpid())
+    assert shown(figures) == {os.getpid()}
 
 
 def test_qx23__nothing_happens_without_the_variable(

@@ -215,15 +215,18 @@ def leads_pool(args: argparse.Namespace) -> bool:
 
 def lead_pool(args: argparse.Namespace, log_options: LogOptions) -> int:
     """Run a pool of workers, each with the options in `args`; return its exit code."""
-    from gearfleet.cli.project import program_of
-    from gearfleet.worker.logs import logging_as
     from gearfleet.worker.pool.parent import Pool
-    from gearfleet.worker.titles import entitle
 
     size = pool_size(args.processes)
-    entitle(f"{program_of(args)} pool of {size}")
-    with logging_as(log_options):
-        return Pool(size, limits=options_of(args).limits).run()
+    with Pool(size, limits=options_of(args).limits) as pool:
+        # Imported while another process imports the code, for which all wait.
+        from gearfleet.cli.project import program_of
+        from gearfleet.worker.logs import logging_as
+        from gearfleet.worker.titles import entitle
+
+        entitle(f"{program_of(args)} pool of {size}")
+        with logging_as(log_options):
+            return pool.run()
 
 
 def pool_size(processes: int | str) -> int:

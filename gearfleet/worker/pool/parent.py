@@ -19,7 +19,7 @@ import select
 import signal
 import time
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from gearfleet.errors import EXIT_FAILED, EXIT_RECYCLED
 from gearfleet.worker import prometheus
@@ -48,7 +48,12 @@ PATIENCE = 5.0
 
 
 class Pool:
-    """N workers of one worker module, and the nursery that they come from."""
+    """N workers of one worker module, and the nursery that they come from.
+
+    Example:
+        with Pool(8, limits=limits) as pool:
+            code = pool.run()
+    """
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class Pool:
             command: that becomes a nursery; without it, that of this process.
             clock: monotonic seconds.
         """
+        self._ear = Ear(_SIGNALS)
         self._limits = limits
         self._clock = clock
         self._slots = Slots(size)
@@ -83,8 +89,8 @@ class Pool:
         self._is_quiet = False
         self._is_settled = False
 
-    def run(self) -> int:
-        """Keep the pool until it is told to stop; return the exit code of the process.
+    def __enter__(self) -> Self:
+        """Take the signals, and have the code imported; there is time until it is.
 
         Call it from the main thread.
 
@@ -92,12 +98,19 @@ class Pool:
             UsageError: this is not Linux.
         """
         linux.become_subreaper()
-        with Ear(_SIGNALS) as ear:
-            news.started(self._slots.size)
-            self._tend()
-            while not self._is_over:
-                select.select([ear.socket, *self._nurseries.ends], [], [], self._timeout())
-                self._turn(ear)
+        self._ear.__enter__()
+        self._nurseries.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._ear.__exit__(*exc_info)
+
+    def run(self) -> int:
+        """Keep the pool until it is told to stop; return the exit code of the process."""
+        news.started(self._slots.size)
+        while not self._is_over:
+            select.select([self._ear.socket, *self._nurseries.ends], [], [], self._timeout())
+            self._turn()
         news.stopped(self._reason, self._killed, self._code)
         return self._code
 
@@ -117,8 +130,8 @@ class Pool:
         )
         return None if due == inf else max(0.0, due - now)
 
-    def _turn(self, ear: Ear) -> None:
-        for number in ear.heard():
+    def _turn(self) -> None:
+        for number in self._ear.heard():
             self._handle(number)
         deaths = tuple(linux.reap())
         for nursery, message in self._nurseries.heard():

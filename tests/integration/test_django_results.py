@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -129,6 +131,28 @@ def test_texts_that_no_database_takes(store: ResultStore) -> None:
     for attempt in (-5, 2**52, 2**52):
         store.save([success("d", attempt=attempt), success("e\0"), success("e\ufffd")])
     assert store.get("d") is not None
+
+
+@pytest.mark.parametrize("alias", [SQLITE], indirect=True)
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("Asia/Kolkata"), None])
+@pytest.mark.parametrize("seconds", [0.0, 1.5, 1_795_291_200.0, 1_795_291_200.25, 1e9 - 2**-23])
+def test_moments__are_written_as_django_does(
+    alias: str, zone: tzinfo | None, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.db import connections
+    from django.utils.dateparse import parse_datetime
+
+    from gearfleet.contrib.django.results import rows
+
+    connection = connections[alias]
+    monkeypatch.setitem(vars(connection), "timezone", zone)  # of the project, or of DATABASES
+    moment = datetime.fromtimestamp(seconds, zone).replace(tzinfo=None)
+    written = rows.moments(connection)(seconds)
+    if seconds % 0.25 == 0:
+        assert written == connection.ops.adapt_datetimefield_value(moment)
+    told = parse_datetime(written)
+    assert told is not None
+    assert abs(told - moment) <= timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize("alias", [SQLITE], indirect=True)

@@ -7,7 +7,7 @@ the whole job may take; rows for SQLite and for PostgreSQL's COPY take about 20.
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -148,10 +148,27 @@ def key(text: str) -> str:
 def moments(connection: BaseDatabaseWrapper) -> Callable[[float], Any]:
     """Return what makes a value for the database of a moment: with its time zone if it can."""
     zone, adapt = connection.timezone, connection.ops.adapt_datetimefield_value
+    if connection.vendor == "sqlite":
+        return _texts(zone)
     moment = datetime.fromtimestamp
     if connection.features.supports_timezones:
         return lambda seconds: adapt(moment(seconds, zone))
     return lambda seconds: adapt(moment(seconds, zone).replace(tzinfo=None))
+
+
+def _texts(zone: tzinfo | None) -> Callable[[float], str]:
+    """Return what writes a moment as SQLite keeps it, and works out each second only once."""
+
+    @cache
+    def second(whole: int) -> str:
+        return str(datetime.fromtimestamp(whole, zone).replace(tzinfo=None))
+
+    def text(seconds: float) -> str:
+        whole = int(seconds // 1)
+        microseconds = min(round((seconds - whole) * 1e6), 999_999)
+        return f"{second(whole)}.{microseconds:06d}" if microseconds else second(whole)
+
+    return text
 
 
 def told(sealed: Sealed) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support import ready
 from tests.support.job_servers import JobServer, has_gearmand
 from tests.support.processes import ROOT
 from tests.support.supervisord import Supervisord
@@ -29,6 +30,7 @@ os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile gearfleet once: each of the processes that tests start would do it for itself."""
+    config.add_cleanup(ready.close)
     if not hasattr(config, "workerinput"):  # the process that starts the others
         # What no test gives a folder of its own does not mix with a fleet of this user.
         os.environ["XDG_RUNTIME_DIR"] = runtime = tempfile.mkdtemp(prefix="gearfleet-tests-")

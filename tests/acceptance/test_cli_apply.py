@@ -50,19 +50,19 @@ def test_apply__under_load_disturbs_no_process_and_no_job(site: Site) -> None:
     with Load(site) as load:
         load.wait_for_more()
         before = site.pids()
-        site.settings(8)
-        added = {f"worker_bar_0{number}": "add" for number in range(2, 8)}
+        site.settings(5)
+        added = {f"worker_bar_0{number}": "add" for number in range(2, 5)}
         assert actions(site.applied()) == added
-        eight = site.pids()
-        assert {name: eight[name] for name in before} == before
+        five = site.pids()
+        assert {name: five[name] for name in before} == before
         site.assert_nothing_to_update()
 
         site.settings(3)
         site.module("worker_new", "new", "think")
-        removed = {f"worker_bar_0{number}": "remove" for number in range(3, 8)}
+        removed = {f"worker_bar_0{number}": "remove" for number in range(3, 5)}
         assert actions(site.applied()) == {**removed, "worker_new_00": "add"}
         three = site.pids()
-        kept = {name: pid for name, pid in eight.items() if name not in removed}
+        kept = {name: pid for name, pid in five.items() if name not in removed}
         assert three == {**kept, "worker_new_00": three["worker_new_00"]}
         site.assert_nothing_to_update()
 

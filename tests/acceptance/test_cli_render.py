@@ -126,7 +126,7 @@ def test_render__that_fails_by_a_mistake_of_ours_leaves_no_empty_file_either(
     project: Path,
 ) -> None:
     (project / "jinja2.py").write_text("raise RuntimeError('a broken installation')\n")
-    done = gearfleet("render", cwd=project)
+    done = run([*GEARFLEET, "render"], cwd=project, fresh=True)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert done.stdout.startswith("= gearfleet could not render the fleet")

@@ -33,7 +33,7 @@ def folder_in(text: str) -> str:
 
 def test_demo__restarts_a_fleet_under_load_without_losing_a_job_and_keeps_it_when_asked() -> None:
     """It says how to end what it leaves running, and that is done here to the letter."""
-    done = run([*GEARFLEET, "demo", "--keep", "--jobs", "100", "--json"], timeout=SLOW)
+    done = run([*GEARFLEET, "demo", "--keep", "--jobs", "100", "--json"], timeout=SLOW, fresh=True)
     assert done.returncode == 0, done.stderr
     score = json.loads(done.stdout)
     assert score["submitted"] >= 100
@@ -57,7 +57,7 @@ def test_demo__restarts_a_fleet_under_load_without_losing_a_job_and_keeps_it_whe
 
 
 def test_demo__cleans_up_after_ctrl_c(tmp_path: Path) -> None:
-    demo = Process([*GEARFLEET, "demo", "--jobs", "4"], log=tmp_path / "log")
+    demo = Process([*GEARFLEET, "demo", "--jobs", "4"], log=tmp_path / "log", fresh=True)
     try:
         demo.wait_for_output("gearfleet restart bar", timeout=SLOW)
         folder = folder_in(demo.output())

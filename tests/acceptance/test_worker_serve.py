@@ -200,6 +200,7 @@ def test_worker__serves_again_after_the_job_server_was_killed(
 def test_worker__imports_no_more_than_it_needs(tmp_path: Path, gearmand: JobServer) -> None:
     more = "@hooks.on_start\ndef show(): note(' '.join(sorted({n.partition('.')[0] for n in sys.modules})))\n"
     with closing(WorkerProject(tmp_path, gearmand.address, more=more)) as project:
+        project.fresh = True
         project.start_ready()
         imported = set(project.diary[0].split())
         assert "gearfleet" in imported

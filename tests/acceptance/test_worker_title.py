@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def project(tmp_path: Path, gearmand: JobServer) -> Iterator[WorkerProject]:
     pytest.importorskip("setproctitle")
     made = WorkerProject(tmp_path, gearmand.address)
+    made.fresh = True  # a title takes the place of the words that Python was started with
     yield made
     made.close()
 

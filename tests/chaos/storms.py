@@ -60,6 +60,8 @@ class Storm:
             while time.monotonic() < pause:
                 if len(self.accepted) - len(self.done) < BACKLOG:
                     self.submit()
+                else:
+                    time.sleep(0.01)
 
     def submit(self) -> None:
         """Submit one short background job; count it if a job server accepts it."""

@@ -38,23 +38,27 @@ supervisor.rpcinterface_factory = gearfleet.supervisor.reconcile:make_rpcinterfa
 
 #: Like a worker: after SIGTERM it finishes the job in hand, then ends. It does what
 #: files beside it say: `job` seconds to finish, `deaf` to SIGTERM, `broken` at its start.
+#: It imports next to nothing, because there are many of it, and nothing of what is installed.
 SCRIPT = """\
-import os, pathlib, signal, sys, time
-here = pathlib.Path(__file__).parent
+import os, signal, sys, time
+os.chdir(os.path.dirname(__file__))
 name = os.environ["SUPERVISOR_PROCESS_NAME"]
 stops = []
 signal.signal(signal.SIGTERM, lambda *_: stops.append(1))
 def said(word):
-    with (here / "diary").open("a") as diary:
+    with open("diary", "a") as diary:
         diary.write(f"{word} {name} {os.getpid()}\\n")
-if (here / f"broken.{name}").exists():
+def seconds():
+    with open("job") as job:
+        return float(job.read())
+if os.path.exists(f"broken.{name}"):
     sys.exit(1)
 said("begin")
-while not stops or (here / f"deaf.{name}").exists():
+while not stops or os.path.exists(f"deaf.{name}"):
     time.sleep(0.02)
 said("stopping")
 began = time.monotonic()
-while time.monotonic() < began + float((here / "job").read_text()):
+while time.monotonic() < began + seconds():
     time.sleep(0.02)
 said("done")
 """
@@ -89,6 +93,7 @@ class Crew:
         self.folder: Path = self.daemon.folder
         (self.folder / "crew.py").write_text(script)
         self._has_diary = script is SCRIPT
+        self._python = f"{sys.executable} -IS" if self._has_diary else sys.executable
         (self.folder / "diary").touch()
         self.job(job)
         self.configure(groups, stopwaitsecs=stopwaitsecs)
@@ -108,7 +113,7 @@ class Crew:
             for program, count in programs.items():
                 lines += [
                     f"[program:{program}]",
-                    f"command={sys.executable} {self.folder}/crew.py {words}".rstrip(),
+                    f"command={self._python} {self.folder}/crew.py {words}".rstrip(),
                     "process_name=%(program_name)s_%(process_num)02d",
                     f"numprocs={count}",
                     f"stopwaitsecs={stopwaitsecs}",

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.ready import ready_for
 from tests.support.waiting import DEADLINE, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    from tests.support.ready import Child
 
 ROOT = Path(__file__).resolve().parents[2]
 GEARFLEET = [sys.executable, "-m", "gearfleet"]
@@ -39,29 +42,43 @@ class Process:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         terminal: int | None = None,
+        fresh: bool = False,
     ) -> None:
-        """Begin; a `terminal` is inherited, and is the standard input, where nothing is by default."""
+        """Begin; a `terminal` is inherited, and is the standard input, where nothing is by default.
+
+        What is `fresh` imports everything for itself, see `tests.support.ready`.
+        """
         self.log = log
+        words = [str(part) for part in command]
+        env = clean_environment() if env is None else env
+        ready = (
+            None if fresh or terminal is not None else ready_for(words, env, clean_environment())
+        )
+        self._child: Child
         with log.open("ab") as out:
             self._begin = out.tell()  # what follows is this process's, not an earlier one's
-            self._popen = subprocess.Popen(
-                [str(part) for part in command],
+            if ready is not None:
+                streams = [out.fileno()] * 2
+                self._child = ready.start(words[1:], streams, cwd=cwd, env=env, new_session=True)
+                return
+            self._child = subprocess.Popen(
+                words,
                 stdin=subprocess.DEVNULL if terminal is None else terminal,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
-                env=dict(env) if env is not None else clean_environment(),
+                env=dict(env),
                 start_new_session=True,
                 pass_fds=() if terminal is None else (terminal,),
             )
 
     @property
     def pid(self) -> int:
-        return self._popen.pid
+        return self._child.pid
 
     @property
     def returncode(self) -> int | None:
-        return self._popen.poll()
+        return self._child.poll()
 
     def output(self) -> str:
         """Return everything that the process wrote so far."""
@@ -85,7 +102,7 @@ class Process:
             raise AssertionError(f"{error}; the process wrote:\n{self.output()}") from error
 
     def signal(self, number: signal.Signals) -> None:
-        self._popen.send_signal(number)
+        self._child.send_signal(number)
 
     def pause(self) -> None:
         """Stop the process as SIGSTOP does, and return when no thread of it runs any more.
@@ -107,16 +124,16 @@ class Process:
     def wait(self, *, timeout: float = DEADLINE) -> int:
         """Return the exit code; fail with the output if there is none in time."""
         try:
-            return self._popen.wait(timeout)
+            return self._child.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"no exit within {timeout:g} s; wrote:\n{self.output()}") from None
 
     def terminate(self, *, timeout: float = 10.0) -> None:
         """End the process, with force after `timeout`, and whatever it left in its session."""
         if self.returncode is None:
-            self._popen.terminate()
+            self._child.terminate()
             try:
-                self._popen.wait(timeout)
+                self._child.wait(timeout)
             except subprocess.TimeoutExpired:
                 pass
         self.kill()
@@ -124,8 +141,8 @@ class Process:
     def kill(self) -> None:
         """End the process, and whatever it left in its session, by force."""
         if self.returncode is None:
-            self._popen.kill()
-            self._popen.wait()
+            self._child.kill()
+            self._child.wait()
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -137,17 +154,25 @@ def run(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    stdin: str | None = None,
+    stdin: str = "",
     timeout: float = 60.0,
+    fresh: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end and return its code and texts."""
+    """Run a command to its end and return its code and texts.
+
+    What is `fresh` imports everything for itself, see `tests.support.ready`.
+    """
+    words = [str(part) for part in command]
+    env = clean_environment() if env is None else env
+    if not fresh and (ready := ready_for(words, env, clean_environment())):
+        return ready.run(words[1:], stdin=stdin, cwd=cwd, env=env, timeout=timeout)
     return subprocess.run(
-        [str(part) for part in command],
-        input=stdin if stdin is not None else "",
+        words,
+        input=stdin,
         capture_output=True,
         text=True,
         cwd=cwd,
-        env=dict(env) if env is not None else clean_environment(),
+        env=dict(env),
         timeout=timeout,
         check=False,
     )

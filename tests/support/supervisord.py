@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -93,15 +94,28 @@ class Supervisord:
         return {info["name"]: info for info in infos if group in (None, info["group"])}
 
     def wait_until_running(self, group: str | None = None, *, timeout: float = 30.0) -> None:
-        """Wait until every process (of `group`) is RUNNING."""
-        wait_for(
-            lambda: (
-                (rows := self.processes(group))
-                and {row["statename"] for row in rows.values()} == {"RUNNING"}
-            ),
-            f"all processes RUNNING, not {self.processes(group)}",
-            timeout=timeout,
-        )
+        """Wait until every process (of `group`) is RUNNING; fail with what the others wrote."""
+
+        def are_running() -> bool:
+            rows = self.processes(group).values()
+            return {row["statename"] for row in rows} == {"RUNNING"}
+
+        try:
+            wait_for(are_running, "all processes RUNNING", timeout=timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{error}, not {self._complaints(group)}") from error
+
+    def _complaints(self, group: str | None) -> list[tuple[str, ...]]:
+        return [
+            (
+                name,
+                row["statename"],
+                row["spawnerr"],
+                Path(row["logfile"] or os.devnull).read_text()[-2000:],
+            )
+            for name, row in self.processes(group).items()
+            if row["statename"] != "RUNNING"
+        ]
 
     def ctl(self, *args: str, timeout: float = 90.0) -> subprocess.CompletedProcess[str]:
         """Run supervisorctl against this supervisord."""

@@ -75,6 +75,9 @@ def say_goodbye(reason):
 class WorkerProject:
     """A plain Python project in `folder`; its package has a name that no other test uses."""
 
+    #: Whether its workers import everything for themselves, see `tests.support.ready`.
+    fresh = False
+
     def __init__(self, folder: Path, *servers: str, more: str = "", toml: str = "") -> None:
         """Serve jobs of `servers`; `more` is added to the worker module, `toml` to the settings."""
         self.folder = folder
@@ -104,7 +107,9 @@ class WorkerProject:
         """Start a worker."""
         log = self.folder / f"worker.{len(self._processes)}.log"
         environment = clean_environment(GEARFLEET_RUN_DIR=str(self.run_dir))
-        process = Process(self.command(*options), log=log, cwd=self.folder, env=environment)
+        process = Process(
+            self.command(*options), log=log, cwd=self.folder, env=environment, fresh=self.fresh
+        )
         self._processes.append(process)
         return process
 

@@ -167,12 +167,13 @@ def select(module: str, paths: Mapping[str, Sequence[str]] | None = None) -> Hoo
 
 def run(hooks: Sequence[Hook], *offered: object) -> None:
     """Run `hooks` in order; only an interruption keeps one from its turn, and it is logged."""
-    waiting = list(hooks)
+    done = 0
     try:
-        while waiting:
-            waiting[0].run(*offered)
-            del waiting[0]
+        for hook in hooks:
+            hook.run(*offered)
+            done += 1
     except JobInterrupted:
+        waiting = hooks[done:]
         logger.error(
             "Hook %s was cut short; not run: %s",
             waiting[0].name,

@@ -57,7 +57,8 @@ class Recorder:
         self._pause = pause
         self._pending: deque[Sealed | Unsealed] = deque()
         self._lost = 0
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_closed = False
@@ -85,6 +86,10 @@ class Recorder:
         if record.attempt > 1:
             with suppress(ResultStoreUnavailable):  # it is pending
                 self.flush()
+
+    def keep(self, record: Unsealed) -> None:
+        """Keep the success of a first attempt soon; only where `wants_success` says so."""
+        self._add(record)
 
     def begun(self, record: TaskRecord) -> None:
         """Keep `record`, of a job that begins, soon; what becomes of a short one is written with it."""
@@ -167,7 +172,7 @@ class Recorder:
             self._store.close()
 
     def _add(self, record: Sealed | Unsealed) -> None:
-        with self._changed:
+        with self._lock:  # the condition's own, which takes less time
             self._pending.append(record)
             if self._thread is None and not self._is_closed:
                 self._start()

@@ -60,12 +60,11 @@ def _follow(board: Path, set_title: Callable[[str], None], ended: threading.Even
     from gearfleet.worker.boards import maybe_read  # which the parent of a pool does without
 
     shown = ""
-    while not ended.is_set():
+    while not ended.wait(_INTERVAL):  # first of all: a worker that begins has other things to do
         entry = maybe_read(board)
         if entry is not None and (title := title_of(entry, time.time())) != shown:
             shown = title
             set_title(title)
-        ended.wait(_INTERVAL)
 
 
 def title_of(entry: BoardEntry, now: float) -> str:

@@ -34,9 +34,15 @@ class Inserting:
 
     def write(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Write `rows`, in order; whoever wants all or none has begun a transaction."""
-        values = connection.getlimit(SQLITE_LIMIT_VARIABLE_NUMBER)  # an old SQLite takes 999
-        for chunk in chunks(rows, max(1, min(MOST, values // self._columns))):
+        for chunk in chunks(rows, max(1, min(MOST, _values(connection) // self._columns))):
             connection.execute(self._statement(len(chunk)), [*chain.from_iterable(chunk)])
+
+
+def _values(connection: Connection) -> int:
+    """Return how many values a statement may have; an old SQLite takes 999."""
+    # Django has backends for SQLite whose connections are not those of the standard library.
+    limit = getattr(connection, "getlimit", None)
+    return int(limit(SQLITE_LIMIT_VARIABLE_NUMBER)) if limit else 999
 
 
 def chunks(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:

@@ -36,9 +36,6 @@ NAME = "qcluster"
 #: The name of Django Q's logger, which the LOGGING of its users has a handler for.
 LOGGER = "django-q"
 
-#: Options of programs that say what is logged.
-_OF_LOG = ("loglevel", "log_format")
-
 #: A worker that nobody waits for is renewed after so many seconds without a job: it ends.
 _IDLE = ("--max-idle", "2", "--startsecs", "0")
 
@@ -72,24 +69,26 @@ def cluster(args: Namespace, _output: Output) -> int:
     is_scheduler, args.name = has_scheduler(settings, args.name), queue_of(settings, args.name)
     queue = ["-q", args.name] if args.name else []
     options = {**layers.fleet, **layers.queues.get(args.name or "", {})}
-    log = _log({name: options.pop(name) for name in _OF_LOG if name in options})
+    log = _log(options)
+    named = {"loglevel": log.level, "log_format": log.format}
+    said = ["--log-name", LOGGER, *worker_flags({key: x for key, x in named.items() if x})]
     if args.run_once:
-        return _run_once(args, queue, log, is_scheduler=is_scheduler)
+        return _run_once(args, queue, said, is_scheduler=is_scheduler)
     pool = ["--processes", str(options.get("processes") or "cpu"), *worker_flags(options)]
-    worker = manage(NAME, "gearfleet", "worker", *pool, *queue, *log)
-    scheduler = manage(NAME, "gearfleet", "scheduler", *log)
-    with logging_as(LogOptions(logger=LOGGER)):
+    worker = manage(NAME, "gearfleet", "worker", *pool, *queue, *said)
+    scheduler = manage(NAME, "gearfleet", "scheduler", *said)
+    with logging_as(log):
         return run_together([worker, scheduler] if is_scheduler else [worker])
 
 
-def _log(options: dict[str, Value]) -> list[str]:
-    """Return what the commands are told of the log.
+def _log(options: dict[str, Value]) -> LogOptions:
+    """Take what `options` say of the log, which is that of all commands.
 
     The level of Q_CLUSTER counts, as there, where the project gives the logger no handler.
     """
-    if logging.getLogger(LOGGER).hasHandlers():
-        options.pop("loglevel", None)
-    return ["--log-name", LOGGER, *worker_flags(options)]
+    level, form = (str(options.pop(name, "")) for name in ("loglevel", "log_format"))
+    is_heard = logging.getLogger(LOGGER).hasHandlers()
+    return LogOptions(logger=LOGGER, level="" if is_heard else level, format=form)
 
 
 def _run_once(args: Namespace, queue: list[str], log: list[str], *, is_scheduler: bool) -> int:

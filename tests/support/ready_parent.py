@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -71,7 +72,7 @@ def next_order(door: socket.socket) -> dict[str, Any] | None:
         while True:
             for key, _ in selector.select():
                 if key.fileobj is not door:
-                    _tell_the_end(selector, key)
+                    key.data(selector, key)
                     continue
                 data, descriptors, _, _ = socket.recv_fds(door, LARGEST, 4)
                 if not data:
@@ -82,10 +83,12 @@ def next_order(door: socket.socket) -> dict[str, Any] | None:
                     _take(descriptors[1:])
                     order: dict[str, Any] = json.loads(data)
                     return order
-                _tell(descriptors[0], pid)
-                for descriptor in descriptors[1:]:
+                answer = descriptors.pop(0)
+                _tell(answer, pid)
+                for descriptor in descriptors:
                     os.close(descriptor)
-                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, descriptors[0]))
+                ended = functools.partial(_tell_the_end, pid, answer)
+                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, ended)
 
 
 def _tell(answer: int, number: int) -> None:
@@ -93,13 +96,23 @@ def _tell(answer: int, number: int) -> None:
         os.write(answer, b"%d\n" % number)
 
 
-def _tell_the_end(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
-    pid, answer = key.data
-    _, status = os.waitpid(pid, 0)
-    _tell(answer, os.waitstatus_to_exitcode(status))
+def _tell_the_end(
+    pid: int, answer: int, selector: selectors.BaseSelector, key: selectors.SelectorKey
+) -> None:
+    """Tell how a process has ended; as with any child, no other has its pid until that was asked."""
+    end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert end is not None
+    _tell(answer, end.si_status if end.si_code == os.CLD_EXITED else -end.si_status)
     selector.unregister(key.fileobj)
     os.close(key.fd)
-    os.close(answer)
+    selector.register(answer, selectors.EVENT_READ, functools.partial(_reap, pid))
+
+
+def _reap(pid: int, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    """Forget a process that nobody will ask for again: they have closed their end."""
+    os.waitpid(pid, 0)
+    selector.unregister(key.fileobj)
+    os.close(key.fd)
 
 
 def _take(streams: list[int]) -> None:

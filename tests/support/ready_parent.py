@@ -43,26 +43,24 @@ DJANGO = (
     *("django.urls", "django.utils.translation.trans_real", "django.views.debug", "cronsim"),
 )
 
-
-def prepare(*, django: bool) -> None:
-    """Import what commands import, and leave it out of the rounds of the garbage collector."""
-    for file in sorted((ROOT / "gearfleet").rglob("*.py")):
-        name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-        if not name.startswith(APART):
-            importlib.import_module(name.removesuffix(".__init__"))
-    for name in (*LAZY, *(DJANGO if django else ())):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    gc.collect()
-    gc.freeze()
-
-
 #: Rooms that need Django, pytest or a user, and what acts when it is imported.
 APART = (
     *("gearfleet.__main__", "gearfleet.cli.demo", "gearfleet.compat", "gearfleet.contrib"),
     *("gearfleet.supervisor.ctlplugin", "gearfleet.supervisor.reconcile"),
     *("gearfleet.templates", "gearfleet.testing"),
 )
+
+
+def prepare(*, django: bool) -> None:
+    """Import what commands import, and leave it out of the rounds of the garbage collector."""
+    files = sorted((ROOT / "gearfleet").rglob("*.py"))
+    ours = (".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files)
+    rooms = (name.removesuffix(".__init__") for name in ours if not name.startswith(APART))
+    for name in (*rooms, *LAZY, *(DJANGO if django else ())):
+        with contextlib.suppress(ImportError):  # said to who needs it
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 def next_order(door: socket.socket) -> dict[str, Any] | None:

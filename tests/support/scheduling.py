@@ -10,19 +10,27 @@ if TYPE_CHECKING:
     import pytest
     from xdist.workermanage import WorkerController
 
-#: Beginnings of the ids of tests that share a PostgreSQL, a site, distributions, or a fleet.
+#: Beginnings of the ids of tests that share a PostgreSQL, a site, distributions, a fleet or a crew.
 TOGETHER = (
     "tests/acceptance/test_admin.py",
     "tests/acceptance/test_apply_waves.py",
     "tests/acceptance/test_cli_apply.py",
+    "tests/acceptance/test_cli_control.py",
     "tests/acceptance/test_cli_doctor.py",
+    "tests/acceptance/test_cli_fresh.py",
     "tests/acceptance/test_cli_hosts.py",
     "tests/acceptance/test_cli_scale.py",
     "tests/acceptance/test_cli_top.py",
+    "tests/acceptance/test_delivery_database.py",
     "tests/acceptance/test_django_tasks.py",
-    "tests/acceptance/test_restart_live.py",
     "tests/acceptance/test_live_hosts.py",
+    "tests/acceptance/test_quiet_live.py",
+    "tests/acceptance/test_restart_live.py",
+    "tests/acceptance/test_supervisorctl_verbs.py",
     "tests/integration/test_django_",
+    "tests/integration/test_supervisor_control.py",
+    "tests/integration/test_supervisor_reconcile.py",
+    "tests/integration/test_supervisor_tail.py",
     "tests/originals/test_j20_",
     "tests/packaging/",
 )

@@ -1,10 +1,11 @@
-"""Which task a schedule means that names a cluster (QX15)."""
+"""Which task a schedule, or a call of Django Q, means that names a cluster (QX15)."""
 
 from __future__ import annotations
 
 import pytest
 
-from gearfleet import task
+from gearfleet import config, task
+from gearfleet.compat.django_q.calls import call_of, split_options
 from gearfleet.config import Settings
 from gearfleet.errors import ScheduleError
 from gearfleet.schedule.clusters import in_cluster
@@ -41,3 +42,13 @@ def test_a_queue_that_does_not_have_it() -> None:
     with pytest.raises(ScheduleError) as caught:
         in_cluster(report, "back", TASKS, SETTINGS)
     assert str(caught.value).startswith(told)
+
+
+def test_call__goes_to_the_cluster_that_it_names(caplog: pytest.LogCaptureFixture) -> None:
+    names = []
+    with config.using(SETTINGS):
+        for cluster in ("long", "shop", "back"):
+            options, named = split_options({"cluster": cluster, "x": 1})
+            names.append(call_of(report, (), named, options).name)
+    assert names == ["shop.report@long", "shop.report", "shop.report"]
+    assert caplog.text.count("does nothing here: Cluster 'back' does not run") == 1

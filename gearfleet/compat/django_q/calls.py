@@ -8,8 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gearfleet import config
-from gearfleet.errors import UnknownName
+from gearfleet.errors import ScheduleError, UnknownName
 from gearfleet.outgoing import new_id
+from gearfleet.schedule.clusters import in_cluster
 from gearfleet.standins import Eager
 from gearfleet.tasks import Task, TaskCall, apps_of, declarations, discover
 from gearfleet.tasks.naming import dotted_path, hook_path
@@ -35,7 +36,6 @@ OPTIONS = (
 #: Those that mean nothing here, and what to do instead.
 WITHOUT_MEANING = {
     "broker": "the setting 'servers' names the job servers",
-    "cluster": "a task is given to workers by @task(queue=...)",
     "list_key": "a task is given to workers by @task(queue=...)",
     "timeout": "a task has its limits from @task(time_limit=..., soft_time_limit=...)",
     "iter_count": "use async_iter",
@@ -73,6 +73,7 @@ class QOptions:
     sync: bool = False
     cached: bool | float = False
     chain: Sequence[ChainItem] = ()
+    cluster: str = ""
 
     @property
     def keep(self) -> float:
@@ -129,6 +130,7 @@ def call_of(
     task: Task[Any, Any], args: Sequence[Any], kwargs: Mapping[str, Any], options: QOptions
 ) -> TaskCall:
     """Return the call of one job."""
+    task = _in_cluster(task, options.cluster)
     chosen = replace(
         task.chosen,
         name=options.task_name,
@@ -137,6 +139,22 @@ def call_of(
         save=options.save if options.save is not None else task.chosen.save,
     )
     return TaskCall(task.name, tuple(args), dict(kwargs), chosen)
+
+
+def _in_cluster(task: Task[Any, Any], cluster: str) -> Task[Any, Any]:
+    """Return the task of the function in the cluster; one that does not run it is passed over."""
+    try:
+        return in_cluster(task, cluster, declarations.declared_anywhere(), config.current())
+    except ScheduleError as error:
+        pass_over(str(error))
+        return task
+
+
+@cache
+def pass_over(reason: str) -> None:
+    """Say once why an option does nothing."""
+    extra = {"action": "option_ignored", "option": "cluster"}
+    logger.warning("Django Q's option 'cluster' does nothing here: %s", reason, extra=extra)
 
 
 def calls_of(chain: Iterable[ChainItem], group: str) -> list[TaskCall]:

@@ -48,13 +48,14 @@ def schedule(
         UnknownName: `func` is no task; the message says how to make it one.
         ScheduleError: it cannot be meant, or there is a schedule of this name.
     """
-    task = task_of(func).name
+    task, options = task_of(func).name, dict(q_options or {})
+    cluster = options.pop("cluster", None) or cluster
     when = timing(schedule_type, minutes=minutes, cron=cron, zone=config.current().time_zone)
     plan = Plan(
         task=task,
         args=args,
         kwargs=kwargs,
-        options=_kept(q_options or {}),
+        options=_kept(options),
         intended_date_kwarg=intended_date_kwarg or "",
         intended_as_text=True,
         cluster=checked(task, cluster),

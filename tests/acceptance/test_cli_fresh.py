@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.support.job_servers import JobServer
 
-#: The words of each verb that ends by itself, in an order in which all of them succeed.
+#: The words of each verb that ends by itself.
 WORDS = {
     "tasks": "--json",
     "plan": "--json",
@@ -53,6 +53,8 @@ WORDS = {
 }
 #: What some end with: there is something to say, of queues without a process.
 CODES = {"check": 1, "doctor": 2}
+#: What undoes what some have done.
+UNDO = {"quiet": "resume", "stop": "start"}
 #: What a verb that goes on until it is told to stop says when it has begun, and its words.
 GOES_ON = {
     "worker": ("Registered at job server", "-a {package} -n worker_foo -q bar"),
@@ -99,6 +101,8 @@ def test_verb__alone(live: LiveFleet, verb: str) -> None:
     done = run(command, cwd=live.folder, env=live.env, fresh=True)
     assert done.returncode == CODES.get(verb, 0), done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+    if verb in UNDO:
+        assert live.control(UNDO[verb], "foo").returncode == 0
 
 
 def test_init__alone(live: LiveFleet, tmp_path: Path) -> None:

@@ -173,13 +173,13 @@ def run(hooks: Sequence[Hook], *offered: object) -> None:
             hook.run(*offered)
             done += 1
     except JobInterrupted:
-        waiting = hooks[done:]
-        logger.error(
-            "Hook %s was cut short; not run: %s",
-            waiting[0].name,
-            ", ".join(hook.name for hook in waiting[1:]) or "none",
-            extra={"action": "hooks_cut", "hooks": [hook.name for hook in waiting]},
-        )
+        if waiting := hooks[done:]:  # none, if it came when the last one had ended
+            logger.error(
+                "Hook %s was cut short; not run: %s",
+                waiting[0].name,
+                ", ".join(hook.name for hook in waiting[1:]) or "none",
+                extra={"action": "hooks_cut", "hooks": [hook.name for hook in waiting]},
+            )
         raise
 
 

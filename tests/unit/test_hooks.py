@@ -228,3 +228,21 @@ def test_run__says_which_hooks_an_interruption_cut(caplog: pytest.LogCaptureFixt
     assert record.message == (
         "Hook hooktest_g.slow was cut short; not run: hooktest_g.first, hooktest_g.second"
     )
+
+
+def test_run__blames_no_hook_for_an_interruption_after_the_last(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    module("hooktest_g", GLOBAL.format(kind="on_start"))
+
+    class Interrupted(tuple[Any, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[Any]:
+            yield from super().__iter__()
+            raise JobInterrupted
+
+    with pytest.raises(JobInterrupted):
+        hooks.run(Interrupted(hooks.select("x").on_start), None)
+    assert calls == ["first", "second"]
+    assert not caplog.records

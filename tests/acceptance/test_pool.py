@@ -251,3 +251,24 @@ def test_end__what_tasks_left_to_it_is_done_without_taking_the_shared_memory_apa
         assert project.diary.count("atexit") == project.diary.count("thread") == 1
         assert "taken apart" not in project.diary
         assert "not flushed" in pool.output()
+
+
+def test_worker__that_ends_at_once_is_replaced_where_the_code_ignores_the_end_of_children(
+    project: PoolProject,
+) -> None:
+    """The kernel then tells nobody, unless the parent is the pool's."""
+    project.rewrite(
+        'VERSION = "one"',
+        'VERSION = "one"\nimport signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n'
+        "os.register_at_fork(before=lambda: time.sleep(0.1))  # who forks them lives a while\n\n"
+        "@hooks.on_fork\ndef end_once():\n"
+        "    try:\n        (FOLDER / 'ended').touch(exist_ok=False)\n"
+        "    except FileExistsError:\n        return\n"
+        "    os._exit(5)\n",
+    )
+    pool = project.start("--processes", "8")
+    pool.wait_for_output("exit code 5; another one starts")
+    pool.wait_for_output("All 8 workers serve")
+    pool.signal(signal.SIGTERM)
+    assert pool.wait() == 0
+    assert not project.living

@@ -140,7 +140,7 @@ def nursery_of_this_process() -> Nursery | None:
 def _fork_orphans(
     orders: Sequence[Message], refuse: Callable[[Message, OSError], None]
 ) -> Message | None:
-    """Return its order in each new process, whose parent ends at once, and None here.
+    """Return its order in each new process, whose parent then ends, and None here.
 
     One process between forks them all: to fork costs most of what it takes to raise a worker.
 
@@ -163,10 +163,16 @@ def _fork_orphans(
 
 def _fork_each(orders: Sequence[Message], refuse: Callable[[Message, OSError], None]) -> Message:
     """Return its order in each new process; this one ends."""
+    # Who ends before us has to wait for the pool's parent: it would else not hear of it.
+    is_ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
+    if is_ignored:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         for order in orders:
             try:
                 if os.fork() == 0:
+                    if is_ignored:
+                        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
                     return order
             except OSError as error:
                 refuse(order, error)

@@ -2,8 +2,9 @@
 
 As `floor.py` for plain jobs, from which it has the connection. A payload is signed and
 written when it is submitted; a worker verifies and reads it, calls the task and writes what
-it returns. There are no time limits, stops, boards, hooks, results or retries, so what
-this reaches of libgearman, which reads no payload, is the most that Python reaches.
+it returns. There are no time limits, stops, boards, hooks, results or retries. What this
+reaches of libgearman, which reads no payload, is what Python does that nobody has tuned;
+gearfleet's distance to it is gearfleet's.
 
     python benchmarks/task_floor.py MODE PORT FUNCTION COUNT
 """

@@ -4,9 +4,8 @@
 
 Ours are signed JSON envelopes with one int, and a task that only counts, in a real
 ``gearfleet worker``. Theirs are 100 bytes that nobody looks at, and a function
-that returns at once. The floor is the least Python that runs such envelopes: what it
-reaches of libgearman is what Python can reach on this machine. gearmand has CPU 0,
-everything else CPU 1.
+that returns at once. The floor is the least Python that runs such envelopes (see
+``task_floor.py``). gearmand has CPU 0, everything else CPU 1.
 """
 
 from __future__ import annotations

@@ -180,8 +180,9 @@ class Quarantine:
     def _mark_all(self, in_hand: InHand) -> None:
         """Mark the suspects again, in case that somebody has removed the file of the marks."""
         # Not a glob, whose pattern each worker of a pool would compile for itself.
-        names = os.listdir(self._folder)  # noqa: PTH208
-        for path in (self._folder / name for name in names if name.endswith(_SUFFIX)):
+        for path in self._folder.iterdir():
+            if path.suffix != _SUFFIX:
+                continue
             if path.stat().st_mtime < time.time() - _KEPT:
                 path.unlink()
             elif unique := _unique(path):

@@ -217,7 +217,6 @@ def test_qx01__a_chain(q: QProject) -> None:
 
 def test_qx01__what_means_nothing_is_said(q: QProject, caplog: pytest.LogCaptureFixture) -> None:
     django_q.calls.tell.cache_clear()
-    django_q.calls.pass_over.cache_clear()
     with caplog.at_level(logging.WARNING):
         async_task(q.path("add"), 1, cluster="other", timeout=5)
     assert "Cluster 'other' does not run task" in caplog.text

@@ -90,7 +90,7 @@ def split_options(kwargs: Mapping[str, Any]) -> tuple[QOptions, dict[str, Any]]:
             given[name] = named.pop(name)
     for name in WITHOUT_MEANING.keys() & given.keys():
         if given[name] is not None:
-            tell(name)
+            tell(name, WITHOUT_MEANING[name])
     unknown = sorted(given.keys() - set(OPTIONS))
     if unknown:
         raise UnknownName.of("option of q_options", unknown[0], OPTIONS)
@@ -99,12 +99,12 @@ def split_options(kwargs: Mapping[str, Any]) -> tuple[QOptions, dict[str, Any]]:
 
 
 @cache
-def tell(name: str) -> None:
-    """Say once that an option does nothing."""
+def tell(name: str, reason: str) -> None:
+    """Say once that an option does nothing, and why."""
     logger.warning(
         "Django Q's option '%s' does nothing here: %s",
         name,
-        WITHOUT_MEANING[name],
+        reason,
         extra={"action": "option_ignored", "option": name},
     )
 
@@ -143,18 +143,13 @@ def call_of(
 
 def _in_cluster(task: Task[Any, Any], cluster: str) -> Task[Any, Any]:
     """Return the task of the function in the cluster; one that does not run it is passed over."""
+    if not cluster:
+        return task
     try:
         return in_cluster(task, cluster, declarations.declared_anywhere(), config.current())
     except ScheduleError as error:
-        pass_over(str(error))
+        tell("cluster", str(error))
         return task
-
-
-@cache
-def pass_over(reason: str) -> None:
-    """Say once why an option does nothing."""
-    extra = {"action": "option_ignored", "option": "cluster"}
-    logger.warning("Django Q's option 'cluster' does nothing here: %s", reason, extra=extra)
 
 
 def calls_of(chain: Iterable[ChainItem], group: str) -> list[TaskCall]:

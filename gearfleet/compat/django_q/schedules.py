@@ -72,7 +72,7 @@ def _kept(options: Mapping[str, Any]) -> dict[str, Any]:
         if ours in KEPT:
             kept[ours] = hook_path(value) if ours == "hook" else value
         elif name in WITHOUT_MEANING:
-            tell(name)
+            tell(name, WITHOUT_MEANING[name])
         else:
             raise ScheduleError(
                 f"The option '{name}' cannot be kept with a schedule {did_you_mean(name, KEPT)}"

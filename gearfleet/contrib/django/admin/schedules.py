@@ -75,8 +75,8 @@ class ScheduleAdmin(ModelAdmin[Schedule]):
     form = ScheduleForm
     actions = ("run_now", "pause", "resume")
     list_display = (
-        *("name", "func", "cluster", "when", "next_run", "left", "condition", "last", "missed"),
-    )
+        "name", "func", "cluster", "when", "next_run", "left", "condition", "last", "missed",
+    )  # fmt: skip
     list_filter = ("paused", "schedule_type", "origin", "cluster")
     search_fields = ("name", "func")
     ordering = ("next_run", "name")

@@ -34,8 +34,8 @@ class Schedule(models.Model):
         uid: from which the ids of its jobs follow.
         func: the name of the task, or the dotted path of its function.
         args: the arguments by position, as text: see `literals`.
-        cluster: the queue that runs the jobs; empty for that of the task.
         kwargs: the named ones, likewise; ``q_options`` among them are options of the job.
+        cluster: the queue that runs the jobs; empty for that of the task.
         repeats: how many jobs are left; -1 for any number, 0 when it has ended.
         next_run: the moment of the next job.
         task: the id of the last one.

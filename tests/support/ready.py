@@ -52,7 +52,9 @@ class Forked:
 
     def __init__(self, words: Sequence[str], answer: socket.socket) -> None:
         self.args = words
-        self._answer = answer.makefile("rb")
+        # Unbuffered: of one that has ended already, both lines are there, and `wait` asks the
+        # socket for the second.
+        self._answer = answer.makefile("rb", buffering=0)
         answer.close()
         self.pid = int(self._answer.readline())
         self.returncode: int | None = None

@@ -19,7 +19,7 @@ import socket
 import struct
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gearfleet.worker import procfs
 
@@ -137,8 +137,7 @@ class About:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobInHand:
+class JobInHand(NamedTuple):
     """A job that a worker runs, or ran when it died.
 
     Attributes:
@@ -163,8 +162,7 @@ class JobInHand:
         return re.sub(r"\.\d+$", "", self.unique)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoardEntry:
+class BoardEntry(NamedTuple):
     """What a board said when it was read.
 
     Attributes:

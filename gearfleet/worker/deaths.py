@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gearfleet.worker import procfs, prometheus
 from gearfleet.worker.boards import read_boards
@@ -31,8 +30,7 @@ _TOLD_TO_STOP = frozenset({"draining", "interrupted", "stopping"})
 _KEPT = 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Death:
+class Death(NamedTuple):
     """A worker died while it ran a job.
 
     Attributes:
@@ -67,7 +65,7 @@ class Death:
 
     def to_json(self) -> str:
         """Return one line that `from_json` reads."""
-        return json.dumps(asdict(self))
+        return json.dumps(self._asdict())
 
     @classmethod
     def from_json(cls, line: str) -> Death:

@@ -25,13 +25,12 @@ One that raises is logged, and the others run.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import Parameter, iscoroutinefunction, signature
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gearfleet.errors import ConfigError, JobInterrupted
 from gearfleet.tasks.declarations import declared_in
@@ -113,8 +112,7 @@ def on_shutdown(func: F) -> F:
     return _declare("on_shutdown", func)
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(NamedTuple):
     """One function, and how many of the things that its kind offers it takes."""
 
     func: Callable[..., object]
@@ -139,8 +137,7 @@ class Hook:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks:
+class Hooks(NamedTuple):
     """The hooks of one worker, in the order in which they run."""
 
     on_start: tuple[Hook, ...] = ()

@@ -14,8 +14,7 @@ import logging
 import logging.handlers
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gearfleet.errors import ConfigError
 from gearfleet.logs import HumanFormatter, JobFilter, JsonFormatter, ZtaskFormatter
@@ -31,8 +30,7 @@ FRAMES = "gearfleet.gearman"
 _LINE_BYTES = 2**18
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogOptions:
+class LogOptions(NamedTuple):
     """What the command line and the environment say of the log; empty is what they do not.
 
     Attributes:

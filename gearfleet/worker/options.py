@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gearfleet.worker.recycling import Recycling
 from gearfleet.worker.rungs import Limits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOptions:
+class WorkerOptions(NamedTuple):
     """What the options of ``gearfleet worker`` say.
 
     Attributes:
@@ -21,8 +20,8 @@ class WorkerOptions:
         cpu_affinity: how many CPUs it may use; 0 for all.
     """
 
-    limits: Limits = field(default_factory=Limits)
-    recycling: Recycling = field(default_factory=Recycling)
+    limits: Limits = Limits()
+    recycling: Recycling = Recycling()
     time_limit: float = 0.0
     prefetch: int = 1
     concurrency: int = 1

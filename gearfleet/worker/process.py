@@ -6,9 +6,8 @@ import logging
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gearfleet.config import release_of
 from gearfleet.errors import ConfigError, JobInterrupted, UnknownName, did_you_mean
@@ -39,8 +38,7 @@ logger = logging.getLogger(__name__)
 ALL_QUEUES = "*"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerInfo:
+class WorkerInfo(NamedTuple):
     """What `on_start` hooks are told of their worker.
 
     Attributes:
@@ -58,8 +56,7 @@ class WorkerInfo:
     release: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duty:
+class Duty(NamedTuple):
     """What a worker is to do, see `prepare`; those of a pool share one.
 
     Attributes:

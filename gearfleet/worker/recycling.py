@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gearfleet.errors import ConfigError
 from gearfleet.worker import procfs
@@ -26,8 +25,7 @@ LOWEST_SHARE = 0.9
 LOOK_EVERY = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recycling:
+class Recycling(NamedTuple):
     """The limits of a worker; 0 is no limit.
 
     Attributes:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 #: What the first stop signal does with a job in hand: let it finish, or interrupt it.
 Stop = Literal["drain", "immediate"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """How a worker stops.
 
     Attributes:

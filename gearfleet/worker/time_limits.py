@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gearfleet.errors import TimeLimitExceeded
 from gearfleet.tasks.naming import later_function
@@ -59,8 +58,7 @@ class TimeLimits:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What a worker left that ended by a time limit.
 
     Attributes:

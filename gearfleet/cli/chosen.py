@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gearfleet.errors import DiscoveryError, UsageError
@@ -96,4 +95,4 @@ def _load_all(args: argparse.Namespace, project: Project) -> WorkerModule:
             f"No app declares a task (searched: {', '.join(app.name for app in project.apps)}); "
             "decorate a function with @task"
         )
-    return replace(together(modules), worker=program_of(args))
+    return together(modules)._replace(worker=program_of(args))

@@ -88,10 +88,9 @@ def _of_fleet(settings: Settings) -> Iterator[tuple[str, object]]:
 
 
 def _given(path: str, table: Any) -> Iterator[tuple[str, object]]:
-    for field in fields(table):
-        value = getattr(table, field.name)
-        if field.name != "layers" and value not in (None, ()):
-            yield f"{path}.{field.name}", value
+    for name, value in table._asdict().items():
+        if name != "layers" and value not in (None, ()):
+            yield f"{path}.{name}", value
 
 
 def _of_layers(path: str, layers: Layers) -> Iterator[tuple[str, object]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gearfleet import config
 from gearfleet.errors import UsageError, WorkerModuleImportError
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 DJANGO = "DJANGO_SETTINGS_MODULE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(NamedTuple):
     """What a command knows of the user's project.
 
     Attributes:
@@ -106,7 +105,8 @@ def _with_command_line(project: Project, args: argparse.Namespace) -> Project:
         apps = tuple(known.get(name) or apps_of([name])[0] for name in named)
         settings = settings.changed("command line --app", apps=tuple(app.name for app in apps))
         told["GEARFLEET_APP"] = ",".join(settings.apps)
-    return replace(project, settings=replace(settings, rendered_environment=told), apps=apps)
+    settings = replace(settings, rendered_environment=told)
+    return project._replace(settings=settings, apps=apps)
 
 
 def _import_from(directory: str) -> None:

@@ -117,7 +117,7 @@ def _prove(args: argparse.Namespace, made: Planned, found: Wanted, data: dict[st
         data = data[name]
     new = read_settings(data, root=path.parent, origin=str(path))
     settings = replace(project.settings, layers=new.layers, hosts=new.hosts, groups=new.groups)
-    fleet = plan_of(replace(project, settings=settings), args).fleet
+    fleet = plan_of(project._replace(settings=settings), args).fleet
     planned = {program.name: program.pool or program.processes for program in fleet.programs}
     for program, count in found.programs.items():
         if planned.get(program, 0) != count:

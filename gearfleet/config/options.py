@@ -9,8 +9,7 @@ help says why.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from gearfleet.config import values
 from gearfleet.errors import ConfigError, did_you_mean
@@ -24,8 +23,7 @@ T = TypeVar("T")
 Value = bool | int | float | str | tuple[str, ...] | Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One option: its name, the check of its value, its meaning and its default."""
 
     name: str

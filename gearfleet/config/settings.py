@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from gearfleet.config.options import Value
 from gearfleet.config.rundir import default_run_dir
@@ -37,17 +37,15 @@ def toml_key(key: str) -> str:
     return key if bare.isascii() and bare.isalnum() else f'"{key}"'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layers:
+class Layers(NamedTuple):
     """Program options at three ranks; a program's own beat its queue's, those the fleet's."""
 
-    fleet: Options = field(default_factory=dict)
-    queues: Mapping[str, Options] = field(default_factory=dict)
-    programs: Mapping[str, Options] = field(default_factory=dict)
+    fleet: Options = {}
+    queues: Mapping[str, Options] = {}
+    programs: Mapping[str, Options] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class Host(NamedTuple):
     """What is different on one host or in a role, and how its supervisord is reached.
 
     Attributes:
@@ -67,8 +65,7 @@ class Host:
     layers: Layers = field(default_factory=Layers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupSettings:
+class GroupSettings(NamedTuple):
     """What the settings say of one group.
 
     Attributes:

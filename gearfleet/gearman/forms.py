@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gearfleet.errors import LocalProtocolError
 from gearfleet.gearman.jobs import PRIORITY_NONE, to_bytes
@@ -24,8 +24,7 @@ _EARLIEST = 10**9  # September 2001
 _LATEST = 10**11  # the year 5138
 
 
-@dataclass(frozen=True, slots=True)
-class RunAt:
+class RunAt(NamedTuple):
     """SUBMIT_JOB_EPOCH: the job server holds the job until then, by its own clock."""
 
     epoch: int

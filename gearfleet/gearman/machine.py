@@ -23,8 +23,7 @@ from __future__ import annotations
 
 import enum
 import random
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gearfleet import errors
 from gearfleet.gearman.protocol import Command, Packet, encode
@@ -81,8 +80,7 @@ RECEIVED: dict[State, dict[Command, State]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class Timing(NamedTuple):
     """The patience of a worker, in seconds."""
 
     grab_timeout: float = 1.0

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from gearfleet import errors
 from gearfleet.gearman.addresses import Address
@@ -28,14 +27,10 @@ if TYPE_CHECKING:
 STATUS_TIMEOUT = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobStatus:
+class JobStatus(NamedTuple):
     """What one job server says of a job."""
 
     server: Address
-    #: The name that was asked for; the other one is None.
-    unique: str | None = None
-    handle: str | None = None
     #: Whether the job server has the job: queued, not yet due, or running. A job that
     #: has ended is not known any more.
     known: bool
@@ -43,6 +38,9 @@ class JobStatus:
     #: What the worker last sent with `send_job_status`.
     numerator: int
     denominator: int
+    #: The name that was asked for; the other one is None.
+    unique: str | None = None
+    handle: str | None = None
     #: How many foreground clients wait; None when asked by handle.
     waiting: int | None = None
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gearfleet.errors import (
     DiscoveryError,
@@ -35,8 +34,7 @@ if TYPE_CHECKING:
 WORKERS = "gearman_workers"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A module that may declare tasks; it is not imported yet.
 
     `is_container` is true of an app's package and of its ``gearman_workers``:

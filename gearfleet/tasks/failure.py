@@ -8,8 +8,8 @@ whatever it is, it becomes a `Failure` that can be shown.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from traceback import TracebackException, format_tb
+from typing import NamedTuple
 
 from gearfleet.errors import JobInterrupted
 
@@ -19,8 +19,7 @@ MAX_MESSAGE_CHARACTERS = 4_000
 MAX_TRACEBACK_CHARACTERS = 16_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(NamedTuple):
     """Why a job failed.
 
     Attributes:
@@ -65,7 +64,7 @@ def describe(error: BaseException) -> Failure:
 
 def encode_failure(failure: Failure) -> bytes:
     """Return the JSON text of `failure`, in ASCII."""
-    return json.dumps(asdict(failure)).encode("ascii")
+    return json.dumps(failure._asdict()).encode("ascii")
 
 
 def decode_failure(data: bytes) -> Failure:

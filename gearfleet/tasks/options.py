@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from gearfleet.tasks.codecs import CODEC_NAMES, CodecName
 from gearfleet.tasks.moments import seconds_of
@@ -21,8 +20,7 @@ Callback: TypeAlias = Callable[..., Any] | str
 Exceptions: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskOptions:
+class TaskOptions(NamedTuple):
     """The options of a task; `gearfleet.task` says what each means."""
 
     name: str | None = None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gearfleet.errors import PayloadDecodeError
 from gearfleet.tasks.payload import decode_value, encode_value
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 _DEFAULTS = {field.name: field.default for field in fields(SubmitOptions)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(NamedTuple):
     """A job that follows another.
 
     Attributes:
@@ -104,8 +103,7 @@ class Share:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """What follows a job.
 
     Attributes:

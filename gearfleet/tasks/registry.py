@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gearfleet.errors import UnknownName
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from gearfleet.tasks.task import Task
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class App:
+class App(NamedTuple):
     """A package (or a module) that is searched for worker modules.
 
     Attributes:
@@ -31,8 +29,7 @@ def apps_of(names: Iterable[str]) -> tuple[App, ...]:
     return tuple(App(name=name, label=name.rpartition(".")[2]) for name in names)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerModule:
+class WorkerModule(NamedTuple):
     """A module that declares tasks, and what it declares; or several, see `together`.
 
     Attributes:
@@ -65,8 +62,7 @@ def together(modules: Sequence[WorkerModule]) -> WorkerModule:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
+class Registry(NamedTuple):
     """All worker modules of a project."""
 
     modules: tuple[WorkerModule, ...]

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from gearfleet.errors import JobExpired, PayloadError, Retry
 from gearfleet.tasks.moments import seconds_of
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 LONGEST = 7 * 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(NamedTuple):
     """How long to wait before the next attempt.
 
     Attributes:
@@ -89,8 +87,7 @@ def backoff_problem(value: Any) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """What a task, or the settings, say of its further attempts."""
 
     retries: int = 0

@@ -182,8 +182,7 @@ class JobHandle:
         return await submitter().aoutcome(self, timeout)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandleStatus:
+class HandleStatus(NamedTuple):
     """What a job server knows of a job.
 
     Attributes:

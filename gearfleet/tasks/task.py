@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from gearfleet.errors import TaskDeclarationError, did_you_mean
@@ -190,11 +189,10 @@ def task(
 
 
 def _options(given: dict[str, Any], place: str) -> TaskOptions:
-    known = [field.name for field in fields(TaskOptions)]
     for name in given:
-        if name not in known:
+        if name not in TaskOptions._fields:
             raise TaskDeclarationError(
-                f"{place}: Unknown option '{name}' of @task {did_you_mean(name, known)}"
+                f"{place}: Unknown option '{name}' of @task {did_you_mean(name, TaskOptions._fields)}"
             )
     options = TaskOptions(**given)
     if problem := options.problem():

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -161,7 +160,7 @@ class Executor:
             job = self._reader.read(assignment)
         except Exception:
             return self.refuse(assignment, error)
-        failure = replace(describe(error), traceback=stacks)
+        failure = describe(error)._replace(traceback=stacks)
         outcome = Failed(error=error, failure=failure, is_ours=job.meta is not None)
         with self._counting:
             self.failed += 1

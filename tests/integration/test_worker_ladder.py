@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -177,21 +178,23 @@ def test_hangup__says_what_comes_next(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_hangup__waits_until_the_process_is_old_enough() -> None:
+    began = time.monotonic()
     stage = Stage(Limits(startsecs=0.2))
     with stage.ladder() as ladder:
         send(HUP, HUP)
-        assert stage.asked == []
         wait_for(lambda: stage.asked, "the drain")
+        assert time.monotonic() >= began + 0.2
         assert ladder.exit_code == EXIT_RECYCLED
 
 
 def test_hangup__that_waits_gives_way_to_a_stop() -> None:
-    stage = Stage(Limits(startsecs=0.05))
+    stage = Stage(Limits(startsecs=1.0))
+    old_enough_at = time.monotonic() + 1.0
     with stage.ladder() as ladder:
         send(HUP, TERM)
         wait_for(lambda: stage.asked, "the drain")
         assert ladder.reason == "SIGTERM"
-        threading.Event().wait(0.1)  # past startsecs
+        threading.Event().wait(old_enough_at + 0.1 - time.monotonic())
     assert ladder.exit_code == 0
     assert stage.asked == ["drain"]
 

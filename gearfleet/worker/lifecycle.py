@@ -50,6 +50,8 @@ LAST_CALL = 3.0
 
 # Bytes that the main thread sends to the ladder's; signals end at 64.
 _RECYCLE, _LOOK, _END, _HOOKS = 252, 253, 254, 255
+#: What the ladder's thread finds by itself.
+_ORPHANED = 251
 
 
 class Interruptible(Protocol):
@@ -84,6 +86,7 @@ class StopLadder:
         crew: Interruptible | None = None,
         on_drain: Callable[[str], None] | None = None,
         hard_end: HardEnd | None = None,
+        lifeline: int | None = None,
     ) -> None:
         """Watch when it is entered; the functions are called from the ladder's thread.
 
@@ -97,6 +100,8 @@ class StopLadder:
             on_drain: is called in a thread of its own, with the reason, when a drain begins;
                 `shutting_down` waits for it.
             hard_end: of the process, which time limits use too.
+            lifeline: a descriptor that is at its end when the parent of the pool is gone; the
+                worker then drains.
         """
         self.reason = ""
         self.is_interrupted = False
@@ -111,6 +116,7 @@ class StopLadder:
         self._on_drain = on_drain
         self._drain_hooks: threading.Thread | None = None
         self._hard_end = hard_end or HardEnd()
+        self._lifeline = lifeline
         self._is_told_to_stop = False
         #: Before that the process may not end in order to be renewed.
         self._renews_from = time.monotonic() + limits.startsecs
@@ -131,6 +137,8 @@ class StopLadder:
         # Not select(), which knows no descriptor above 1023.
         self._poll = select.poll()
         self._poll.register(self._reader, select.POLLIN)
+        if self._lifeline is not None:
+            self._poll.register(self._lifeline, select.POLLIN)
         self._thread = threading.Thread(target=self._watch, name="stop ladder", daemon=True)
         self._thread.start()
         return self
@@ -203,6 +211,8 @@ class StopLadder:
             self._handle_hooks()
         elif number == _RECYCLE:
             self._handle_recycling()
+        elif number == _ORPHANED:
+            self._handle_orphaned()
         elif number in _HANDLED:
             _HANDLED[number](self, signal.Signals(number).name)
 
@@ -213,6 +223,10 @@ class StopLadder:
         self._looks_at = self._next_look()
         left = max(0.0, self._looks_at - time.monotonic())
         ready = self._poll.poll(None if left == inf else left * 1000)
+        for descriptor, _ in ready:
+            if descriptor == self._lifeline:
+                self._poll.unregister(descriptor)  # it would be ready for ever
+                return _ORPHANED
         return self._reader.recv(1)[0] if ready else None
 
     def _next_look(self) -> float:
@@ -230,6 +244,11 @@ class StopLadder:
             self._is_told_to_stop = True
             self.exit_code = 0  # also of a worker that was about to be renewed
             self._start_draining(name, self._limits.drain_timeout)
+
+    def _handle_orphaned(self) -> None:
+        if not self._is_told_to_stop:
+            sentences.pool_lost()
+            self._handle_stop(signal.SIGTERM.name)
 
     def _handle_hangup(self, name: str) -> None:
         """Let the process end, so that whoever supervises it starts the new code."""

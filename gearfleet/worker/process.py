@@ -116,19 +116,18 @@ def serve(duty: Duty, *, member: Member | None = None) -> int:
         ConfigError: a job server of the settings cannot be used, or a task needs a key that
             they do not have.
     """
-    info, selected, settings, options = duty.info, duty.hooks, duty.settings, duty.options
-    program = info.program
-    process = os.environ.get("SUPERVISOR_PROCESS_NAME", program)
+    info, selected, options = duty.info, duty.hooks, duty.options
+    process = os.environ.get("SUPERVISOR_PROCESS_NAME", info.program)
     if options.cpu_affinity:
         number = member.slot if member else _number(process)
-        pin(options.cpu_affinity, program=program, number=number)
+        pin(options.cpu_affinity, program=info.program, number=number)
     if not member:  # whom the parent of its pool outlives
         prometheus.mark_dead_at_exit()
     staffed = _alone if options.concurrency == 1 else _with_crew
     with (
-        _watched(info, settings, options, process, member) as watch,
+        _watched(duty, process, member) as watch,
         titled(watch.board.path),
-        staffed(info, settings, options, selected, watch) as (worker, ladder, executor),
+        staffed(duty, watch, member.lifeline if member else None) as (worker, ladder, executor),
     ):
         if options.recycling.is_needed:
             worker.recycler = Recycler(options.recycling, ladder)
@@ -150,15 +149,10 @@ def _number(process: str) -> int:
     return int(digits[0]) if digits else 0
 
 
-def _watched(
-    info: WorkerInfo,
-    settings: Settings,
-    options: WorkerOptions,
-    process: str,
-    member: Member | None,
-) -> Watch:
+def _watched(duty: Duty, process: str, member: Member | None) -> Watch:
+    info, options = duty.info, duty.options
     return Watch.open(
-        settings,
+        duty.settings,
         program=info.program,
         slot=f"{process}/{member.slot}" if member else process,
         module=info.module,
@@ -173,13 +167,10 @@ def _watched(
 
 @contextmanager
 def _alone(
-    info: WorkerInfo,
-    settings: Settings,
-    options: WorkerOptions,
-    selected: hooks.Hooks,
-    watch: Watch,
+    duty: Duty, watch: Watch, lifeline: int | None
 ) -> Iterator[tuple[TaskWorker, StopLadder, Executor]]:
     """Run the jobs in the main thread, one at a time."""
+    info, settings, options = duty.info, duty.settings, duty.options
     name = client_id(info.program, info.release)
     worker = TaskWorker(settings, name, prefetch=options.prefetch)
     with (
@@ -189,11 +180,12 @@ def _alone(
             quiet=worker.quiet,
             resume=worker.resume,
             tell=watch.board.state,
-            on_drain=_drain_hooks(selected),
+            on_drain=_drain_hooks(duty.hooks),
             hard_end=watch.hard_end,
+            lifeline=lifeline,
         ) as ladder,
         equipped(
-            worker, info.tasks, settings, hooks=selected, ladder=ladder, watch=watch
+            worker, info.tasks, settings, hooks=duty.hooks, ladder=ladder, watch=watch
         ) as executor,
     ):
         yield worker, ladder, executor
@@ -201,13 +193,10 @@ def _alone(
 
 @contextmanager
 def _with_crew(
-    info: WorkerInfo,
-    settings: Settings,
-    options: WorkerOptions,
-    selected: hooks.Hooks,
-    watch: Watch,
+    duty: Duty, watch: Watch, lifeline: int | None
 ) -> Iterator[tuple[TaskWorker, StopLadder, Executor]]:
     """Run the jobs in threads, and their coroutines on one event loop."""
+    info, settings, options = duty.info, duty.settings, duty.options
     from gearfleet.worker.crew import CrewUpdates, CrewWorker
     from gearfleet.worker.crew_ladder import CrewLadder
 
@@ -227,14 +216,15 @@ def _with_crew(
             resume=worker.resume,
             tell=watch.board.state,
             crew=crew,
-            on_drain=_drain_hooks(selected),
+            on_drain=_drain_hooks(duty.hooks),
             hard_end=watch.hard_end,
+            lifeline=lifeline,
         ) as ladder,
         equipped(
             worker,
             info.tasks,
             settings,
-            hooks=selected,
+            hooks=duty.hooks,
             ladder=crew,
             updates=CrewUpdates(worker),
             loop=loop,

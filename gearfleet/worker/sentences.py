@@ -31,6 +31,13 @@ def draining(reason: str, in_hand: int, timeout: float, exit_code: int) -> None:
         logger.info("Draining: no job in hand.", extra=extra)
 
 
+def pool_lost() -> None:
+    """Say that nobody is there who would look after the worker."""
+    logger.warning(
+        "The parent of the pool is gone: this worker stops", extra={"action": "pool_lost"}
+    )
+
+
 def waiting_to_renew(name: str, seconds: float) -> None:
     """Say that a worker so young does not end yet."""
     logger.info(

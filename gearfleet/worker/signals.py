@@ -158,6 +158,11 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
+def is_told_to_stop() -> bool:
+    """Return whether a stop signal came that had no effect, because code that was imported swallowed it."""
+    return any(number in STOP_SIGNALS for number in _heard_early)
+
+
 def _stop(number: int, _frame: FrameType | None) -> None:
     _heard_early.append(number)
     raise _Stop

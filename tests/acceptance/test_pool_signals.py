@@ -78,6 +78,17 @@ def test_stop__before_the_pool_is_up(project: PoolProject, number: signal.Signal
     assert not project.living
 
 
+def test_stop__that_the_import_swallows_is_obeyed_after_it(project: PoolProject) -> None:
+    """So does a signal that comes while Python clears something away, whatever the import is."""
+    swallow = "try:\n    print('half imported', flush=True)\n    time.sleep(60)\nexcept BaseException:\n    pass"
+    project.rewrite('VERSION = "one"', swallow)
+    pool = project.start("--processes", "2")
+    pool.wait_for_output("half imported")
+    pool.signal(signal.SIGTERM)
+    assert pool.wait() == 0
+    assert "has not ended in its time" not in pool.output()
+
+
 def test_state__of_the_pool_and_of_each_worker(project: PoolProject) -> None:
     pool = project.start_pool(2)
     (held,) = project.hold(1)

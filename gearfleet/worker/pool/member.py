@@ -1,7 +1,7 @@
 """The nursery, and the workers that come out of it.
 
-A nursery is the same command as its pool, with the variable `VARIABLE`, which
-names what it inherited. It goes the way of a single worker until the worker
+A nursery is a fork of its pool's parent, or the same command with the variable
+`VARIABLE`, which names what it inherited. It goes the way of a single worker until the worker
 module is imported; there `Nursery.raise_workers` keeps it, forking, and only its children
 go on, as workers. Not an option of the command: a program that calls
 gearfleet's `main` itself, with options of its own, would become a pool again.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from gearfleet.worker.pool import wire
 from gearfleet.worker.pool.linux import end_with_parent
-from gearfleet.worker.signals import STOP_SIGNALS
+from gearfleet.worker.signals import STOP_SIGNALS, is_told_to_stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,18 +36,23 @@ VARIABLE = "GEARFLEET_NURSERY"
 
 
 class Member:
-    """A worker of a pool, and what it tells the parent."""
+    """A worker of a pool, and what it tells the parent.
+
+    Attributes:
+        slot: its place in the pool.
+        is_quiet: whether it takes no jobs at first.
+        lifeline: what is at its end when the parent is gone.
+    """
 
     def __init__(self, end: socket.socket, lifeline: int, slot: int, *, is_quiet: bool) -> None:
         self.slot = slot
         self.is_quiet = is_quiet
+        self.lifeline = lifeline
         self._end = end
-        self._lifeline = lifeline
 
     def born(self) -> None:
-        """Say who has the slot, and stop as after a SIGTERM when the parent is gone."""
+        """Say who has the slot."""
         self._tell("born", self.slot, os.getpid())
-        threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
 
     def begin(self, worker: TaskWorker) -> None:
         """Say that this process takes its signals, and later that a job server knows it."""
@@ -61,15 +66,7 @@ class Member:
         try:
             wire.tell(self._end, word, *numbers)
         except OSError:
-            pass  # the lifeline says the same, and does something about it
-
-    def _watch(self) -> None:
-        os.read(self._lifeline, 1)
-        logger.warning(
-            "The parent of the pool is gone: this worker stops",
-            extra={"action": "pool_lost", "slot": self.slot},
-        )
-        os.kill(os.getpid(), signal.SIGTERM)
+            pass  # the lifeline says the same, and the stop ladder does something about it
 
 
 class Nursery:
@@ -83,8 +80,10 @@ class Nursery:
         """Fork a worker for each order of the parent; return in the workers only.
 
         Raises:
-            SystemExit: in the nursery, when the parent is gone.
+            SystemExit: in the nursery, when the parent is gone or does not need it any more.
         """
+        if is_told_to_stop():
+            raise _end_of_nursery()
         _warn_of_threads()
         self._say("imported")
         while orders := wire.listen(self._end):
@@ -93,7 +92,7 @@ class Nursery:
                 member = Member(self._end, self._lifeline, slot, is_quiet=bool(is_quiet))
                 member.born()
                 return member
-        raise SystemExit(0)
+        raise _end_of_nursery()
 
     def _fork(self, orders: Sequence[Message]) -> Message | None:
         """Return its order in each new worker, and None here."""
@@ -112,7 +111,18 @@ class Nursery:
         try:
             wire.tell(self._end, word, *numbers)
         except OSError:
-            raise SystemExit(0) from None
+            raise _end_of_nursery() from None
+
+
+def become_nursery(end: int, lifeline: int) -> None:
+    """Let this process, which was forked for that, be a nursery that has inherited the descriptors.
+
+    Raises:
+        SystemExit: the pool is gone.
+    """
+    os.environ[VARIABLE] = f"{end},{lifeline}"
+    nursery_of_this_process.cache_clear()  # it was none, before it was forked
+    nursery_of_this_process()
 
 
 @cache
@@ -133,8 +143,14 @@ def nursery_of_this_process() -> Nursery | None:
         os.set_inheritable(descriptor, False)
     end_with_parent(signal.SIGTERM)
     if select.select([lifeline], [], [], 0)[0]:
-        raise SystemExit(0)  # it was gone before we could ask for that
+        raise _end_of_nursery()  # it was gone before we could ask for that
     return Nursery(socket.socket(fileno=end), lifeline)
+
+
+def _end_of_nursery() -> SystemExit:
+    """Return what ends a nursery; the signal that says the same may be still to come."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    return SystemExit(0)
 
 
 def _fork_orphans(

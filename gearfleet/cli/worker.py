@@ -144,7 +144,9 @@ def work(
     if reloads(args):
         return reload.reload(log_options)
     if leads_pool(args):
-        return lead_pool(args, log_options)
+        code = lead_pool(args, log_options)
+        if code is not None:
+            return code
     return work_here(args, log_options, around, load)
 
 
@@ -213,12 +215,17 @@ def leads_pool(args: argparse.Namespace) -> bool:
     return nursery_of_this_process() is None and args.processes is not None
 
 
-def lead_pool(args: argparse.Namespace, log_options: LogOptions) -> int:
-    """Run a pool of workers, each with the options in `args`; return its exit code."""
+def lead_pool(args: argparse.Namespace, log_options: LogOptions) -> int | None:
+    """Run a pool of workers, each with the options in `args`; return its exit code.
+
+    It also returns in the process that was forked to be the pool's nursery: there None.
+    """
     from gearfleet.worker.pool.parent import Pool
 
     size = pool_size(args.processes)
     with Pool(size, limits=options_of(args).limits) as pool:
+        if not pool.is_parent:
+            return None
         # Imported while another process imports the code, for which all wait.
         from gearfleet.cli.project import program_of
         from gearfleet.worker.logs import logging_as

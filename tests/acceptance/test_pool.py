@@ -134,6 +134,18 @@ def test_killed_parent__has_its_workers_drain(project: PoolProject) -> None:
     assert "1 jobs completed, 0 failed, 0 given back" in pool.output()
 
 
+def test_killed_parent__does_not_hurry_workers_that_drain(project: PoolProject) -> None:
+    pool = project.start_pool(2)
+    (held,) = project.hold(1)
+    pool.signal(signal.SIGTERM)
+    pool.wait_for_output("Draining: 1 job in hand")
+    pool.signal(signal.SIGKILL)
+    wait_for(lambda: project.living == {held}, "the idle one to end")
+    project.allow("go")
+    project.wait_until_all_gone()
+    assert "1 jobs completed, 0 failed, 0 given back" in pool.output()
+
+
 def test_strangers__that_tasks_leave_behind_are_reaped(project: PoolProject) -> None:
     """They become the parent's children, as everybody's do where it is PID 1 of a container."""
     project.start_pool(1)
@@ -199,9 +211,17 @@ def test_connections_of_the_import__are_closed_before_the_fork(
         assert pool.wait() == 0
 
 
-def test_management_command__runs_a_pool_too(tmp_path: Path, gearmand: JobServer) -> None:
+THREAD = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+
+
+@pytest.mark.parametrize(("more", "imports"), [("", 1), (THREAD, 2)])
+def test_management_command__runs_a_pool_too(
+    tmp_path: Path, gearmand: JobServer, more: str, imports: int
+) -> None:
+    """What manage.py has imported before is not imported again, unless a fork would lose threads."""
     with closing(PoolProject(tmp_path, gearmand)) as project:
         (tmp_path / "site_settings.py").write_text(
+            f"print('Settings imported', flush=True)\n{more}"
             "INSTALLED_APPS = ['gearfleet.contrib.django']\n"
             f"GEARFLEET = {{'apps': ['{project.package}'], 'servers': ['{gearmand.address}']}}\n"
         )
@@ -219,6 +239,7 @@ def test_management_command__runs_a_pool_too(tmp_path: Path, gearmand: JobServer
         pool.signal(signal.SIGTERM)
         assert pool.wait() == 0
         assert pool.output().count("Available Queues and Tasks") == 1
+        assert pool.output().count("Settings imported") == imports
         assert not project.living
 
 

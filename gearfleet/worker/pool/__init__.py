@@ -1,7 +1,8 @@
 """A pool: one parent, and the workers that share the code which was imported once.
 
     parent      imports no code of the user; keeps the slots filled, forwards signals
-      nursery   a fresh interpreter that imports the worker module, and forks on order
+      nursery   imports the worker module, and forks on order; at first a fork of the
+                parent, a fresh interpreter where code is to be imported again
       worker    forked by the nursery, and then a child of the parent; one for each slot
 
 The parent is a subreaper (prctl(2)): the nursery forks a process that forks the

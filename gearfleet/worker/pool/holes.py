@@ -60,8 +60,7 @@ def _heap() -> range:
         maps = Path("/proc/self/maps").read_text()
     except OSError:
         return range(0)
-    for line in maps.splitlines():
-        if line.endswith("[heap]"):
-            begin, end = line.split()[0].split("-")
-            return range(int(begin, 16), int(end, 16))
-    return range(0)
+    # Several lines, all in a row: what a process has got since it was forked is not merged with
+    # what it had before.
+    parts = [line.split()[0].split("-") for line in maps.splitlines() if line.endswith("[heap]")]
+    return range(int(parts[0][0], 16), int(parts[-1][1], 16)) if parts else range(0)

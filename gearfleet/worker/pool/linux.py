@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gearfleet.errors import UsageError
@@ -54,6 +55,11 @@ def become_subreaper() -> None:
 def end_with_parent(number: signal.Signals) -> None:
     """Have the kernel send this process the signal when its parent ends."""
     _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def has_one_thread() -> bool:
+    """Return whether this process has one thread only, those of libraries counted (proc(5))."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
 
 
 def reap() -> Iterator[Death]:

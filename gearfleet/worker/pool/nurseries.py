@@ -1,4 +1,8 @@
-"""The nurseries as their parent sees them: the one that forks, and the one that takes its place."""
+"""The nurseries as their parent sees them: the one that forks, and the one that takes its place.
+
+The first one is a fork of the parent, which has imported a part of what it needs. All
+others are fresh interpreters: they are there to import other code.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from gearfleet.worker.pool import linux, wire
-from gearfleet.worker.pool.member import VARIABLE
+from gearfleet.worker.pool.member import VARIABLE, become_nursery
 from gearfleet.worker.pool.slots import DELAYS, LIVED_WELL
 
 if TYPE_CHECKING:
@@ -48,13 +52,13 @@ class Nursery:
     kill_at: float = inf
 
     @classmethod
-    def start(
+    def spawn(
         cls, command: Sequence[str], lifeline: int, *, generation: int, now: float
     ) -> Nursery:
         """Start `command` as a nursery; `lifeline` is what it reads from.
 
-        It gets a process group of its own, so that Ctrl-C reaches the parent
-        alone, and the workers hear of it once.
+        Like each nursery it has a process group of its own, so that Ctrl-C reaches
+        the parent alone, and the workers hear of it once.
 
         Raises:
             OSError: there is no room for another process.
@@ -94,13 +98,15 @@ class Nurseries:
         due_at: when the next one starts, where there is none.
     """
 
-    def __init__(self, command: Sequence[str], lifeline: int, clock: Callable[[], float]) -> None:
+    def __init__(self, command: Sequence[str], clock: Callable[[], float]) -> None:
         self.current: Nursery | None = None
         self.incoming: Nursery | None = None
         self.generation = 0
         self.due_at = 0.0
         self._command = command
-        self._lifeline = lifeline
+        #: Nurseries and workers have the first end, and see it when the second is closed with us.
+        self._lifeline, self._held = os.pipe()
+        os.set_inheritable(self._lifeline, True)
         self._clock = clock
         self._living: dict[int, Nursery] = {}
         self._open: list[Nursery] = []
@@ -122,20 +128,52 @@ class Nurseries:
         """What may have messages."""
         return [nursery.end for nursery in self._open]
 
+    def begin(self) -> bool:
+        """Start the first nursery, and return True; return False in it, if it is a fork of us.
+
+        Call it with all signals blocked that its parent listens to.
+        """
+        if not linux.has_one_thread():  # a fork would be without the others
+            self.start()
+            return True
+        now = self._clock()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # or both would say what waits there
+        end, other = wire.pair()
+        try:
+            _enter_directory()
+            pid = os.fork()
+        except OSError as error:
+            end.close()
+            other.close()
+            self._go_on_without(f"it cannot be started: {error}")
+            return True
+        if pid == 0:
+            os.setpgid(0, 0)
+            end.close()
+            os.close(self._held)
+            become_nursery(other.detach(), self._lifeline)
+            return False
+        other.close()
+        self._expect(Nursery(pid, end, self.generation, now))
+        return True
+
     def start(self) -> None:
         """Start a nursery that takes the place of the current one when it has imported the code."""
         if self.incoming:
             self.dismiss(self.incoming)
         self.incoming = None
         try:
-            if directory := os.environ.get(DIRECTORY):
-                os.chdir(directory)  # again, because it may be a link to the newest release
-            nursery = Nursery.start(
+            _enter_directory()
+            nursery = Nursery.spawn(
                 self._command, self._lifeline, generation=self.generation, now=self._clock()
             )
         except OSError as error:
             self._go_on_without(f"it cannot be started: {error}")
             return
+        self._expect(nursery)
+
+    def _expect(self, nursery: Nursery) -> None:
         self.incoming = self._living[nursery.pid] = nursery
         self._open.append(nursery)
 
@@ -208,6 +246,12 @@ class Nurseries:
             delay,
             extra={"action": "pool_nursery_lost", "reason": why, "delay": delay},
         )
+
+
+def _enter_directory() -> None:
+    """Go to where the code is: again, because that may be a link to the newest release."""
+    if directory := os.environ.get(DIRECTORY):
+        os.chdir(directory)
 
 
 def own_command() -> list[str]:

@@ -14,7 +14,6 @@ read second, and deaths taken note of third.
 from __future__ import annotations
 
 import logging
-import os
 import select
 import signal
 import time
@@ -52,8 +51,13 @@ class Pool:
 
     Example:
         with Pool(8, limits=limits) as pool:
-            code = pool.run()
+            code = pool.run() if pool.is_parent else be_the_nursery()
+
+    Attributes:
+        is_parent: False in the process that is to import the code, if it is a fork of this one.
     """
+
+    is_parent = True
 
     def __init__(
         self,
@@ -76,10 +80,7 @@ class Pool:
         self._clock = clock
         self._slots = Slots(size)
         self._workers: dict[int, Worker] = {}
-        #: The workers see the other end of this pipe close when we are gone.
-        lifeline, self._held = os.pipe()
-        os.set_inheritable(lifeline, True)
-        self._nurseries = Nurseries(command or own_command(), lifeline, clock)
+        self._nurseries = Nurseries(command or own_command(), clock)
         self._stops = 0
         self._reason = ""
         self._code = 0
@@ -98,12 +99,19 @@ class Pool:
             UsageError: this is not Linux.
         """
         linux.become_subreaper()
-        self._ear.__enter__()
-        self._nurseries.start()
+        # So that none is lost, and none that comes to a nursery is heard by its parent.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            self.is_parent = self._nurseries.begin()
+            if self.is_parent:
+                self._ear.__enter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._ear.__exit__(*exc_info)
+        if self.is_parent:
+            self._ear.__exit__(*exc_info)
 
     def run(self) -> int:
         """Keep the pool until it is told to stop; return the exit code of the process."""

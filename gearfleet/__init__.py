@@ -7,9 +7,9 @@ nothing else.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gearfleet._late import late
 from gearfleet._version import __version__
 
 if TYPE_CHECKING:
@@ -44,14 +44,12 @@ _HOMES = {
     "fetch": "gearfleet.results.reading",
     "fetch_group": "gearfleet.results.reading",
     "gather": "gearfleet.flows",
-    "hooks": "gearfleet.worker.hooks",
+    "hooks": "gearfleet.worker",
     "periodic": "gearfleet.tasks.periodic",
     "result": "gearfleet.results.reading",
     "result_group": "gearfleet.results.reading",
     "task": "gearfleet.tasks",
 }
-#: Names that are a module, not something in it.
-_MODULES = frozenset({"hooks"})
 
 __all__ = [
     "Backoff",
@@ -75,15 +73,4 @@ __all__ = [
     "task",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gearfleet' has no attribute '{name}'")
-    home = import_module(_HOMES[name])
-    value = home if name in _MODULES else getattr(home, name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = late(__name__, _HOMES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gearfleet import errors
 from gearfleet.gearman.jobs import JOB_COMPLETE, GearmanJobRequest
@@ -15,32 +15,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class JobData:
+class _Told:
+    data: Any
+
+
+class JobData(_Told):
     """A part of the result (WORK_DATA)."""
 
-    data: Any
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class JobWarning:
+class JobWarning(_Told):
     """Something that the worker warns of (WORK_WARNING)."""
 
-    data: Any
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class JobProgress:
+class JobProgress(NamedTuple):
     """How much of the job is done (WORK_STATUS)."""
 
     numerator: int
     denominator: int
 
 
-@dataclass(frozen=True, slots=True)
-class JobResult:
+class JobResult(_Told):
     """The end of a job that did not fail (WORK_COMPLETE)."""
 
-    data: Any
+    __slots__ = ()
 
 
 JobEvent = JobData | JobWarning | JobProgress | JobResult

@@ -10,8 +10,9 @@ pytest finds the fixtures by itself where gearfleet is installed:
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gearfleet._late import late
 
 if TYPE_CHECKING:
     from gearfleet.testing.recorder import Submitted, SubmittedJob
@@ -26,8 +27,4 @@ _HOMES = {
 
 __all__ = ["Submitted", "SubmittedJob", "ThreadWorker"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gearfleet.testing' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__ = late(__name__, _HOMES)

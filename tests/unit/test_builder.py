@@ -30,6 +30,7 @@ def imported(*words: str) -> set[str]:
 
 def test_help__imports_no_verb() -> None:
     assert imported("--help") == {
+        "gearfleet._late",
         "gearfleet._version",
         "gearfleet.cli",
         "gearfleet.cli.builder",

@@ -253,12 +253,12 @@ def perform(duty: Duty, project: Project) -> int:
     from gearfleet.worker.ending import end_without_clearing_up
     from gearfleet.worker.process import serve
 
-    # What the imports made stays until the end. To look through it again and
-    # again would cost a big project 20 ms now and then, and 100 ms at the end;
-    # in a pool the marks of the search would give each worker a copy of its own.
-    gc.collect()
-    gc.freeze()
     member = _raised(project)
+    if member is None:
+        # What the imports made stays until the end. To look through it again and
+        # again would cost a big project 20 ms now and then, and 100 ms at the end.
+        gc.collect()
+        gc.freeze()
     code = serve(duty, member=member)
     if member:
         end_without_clearing_up(code)

@@ -140,13 +140,18 @@ class GearmanWorker(JobUpdates):
         The callback's result is the job's: bytes, None for no data, or what the
         class's `data_encoder` takes. Tasks registered first are served first.
         """
+        self._register(task, callback, takes_worker=_takes_worker(callback))
+        return task
+
+    def _register(
+        self, task: str | bytes, callback: Callable[..., Any], *, takes_worker: bool
+    ) -> None:
         function = to_bytes(task)
         check_function_name(function)
         name = to_text(function)
-        self._callbacks[name] = (callback, _takes_worker(callback))
+        self._callbacks[name] = (callback, takes_worker)
         self.functions[function] = name
         self._registration_changed()
-        return task
 
     def unregister_task(self, task: str | bytes) -> str | bytes:
         """Take no more jobs of `task`; return `task`.

@@ -73,7 +73,7 @@ def equipped(
         updates = updates or Updates(worker)
         closing.callback(updates.close)
         aftermath = Aftermath(open_store(settings), submit=followers)
-        retries = Retries(settings, aftermath.recorder)
+        retries = Retries(settings, packing, aftermath.recorder)
         closing.callback(retries.close)
         closing.callback(aftermath.close)
         streams = Streams()
@@ -126,7 +126,7 @@ class TaskWorker(GearmanWorker):
         """Take the jobs of `functions`; those of the first are served first."""
         self._execute = execute
         for function in functions:
-            self.register_task(function, execute)
+            self._register(function, execute, takes_worker=False)
 
     def after_job(self) -> bool:
         """Return whether to go on after a job."""

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from gearfleet.errors import JobRefused, Retry
 from gearfleet.gearman.client import GearmanClient
 from gearfleet.tasks.naming import function_name, later_function
-from gearfleet.tasks.packing import Packing
 from gearfleet.tasks.retry import RetryPolicy
 from gearfleet.worker.recorder import record_of
 
 if TYPE_CHECKING:
     from gearfleet.config import Settings
     from gearfleet.tasks import Task
+    from gearfleet.tasks.packing import Packing
     from gearfleet.worker.job import Failed, Job
     from gearfleet.worker.recorder import Recorder
 
@@ -34,10 +34,10 @@ PATIENCE = 10.0
 class Retries:
     """Decides on, and submits, the further attempts of one worker's jobs."""
 
-    def __init__(self, settings: Settings, recorder: Recorder) -> None:
+    def __init__(self, settings: Settings, packing: Packing, recorder: Recorder) -> None:
         """Take the defaults of tasks from `settings`; tell `recorder` of each failed attempt."""
         self._settings = settings
-        self._packing = Packing.of(settings)
+        self._packing = packing
         self._recorder = recorder
         self._policies: dict[str, RetryPolicy] = {}
         self._clients: dict[Any, GearmanClient] = {}

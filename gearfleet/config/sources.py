@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +114,8 @@ def _maybe_settings(path: Path) -> Settings | None:
 
 
 def _parse(path: Path) -> dict[str, Any]:
+    import tomllib  # a worker under Django reads none
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

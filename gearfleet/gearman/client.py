@@ -158,7 +158,7 @@ class GearmanClient(RequestQueries, StatusQueries):
         request = self._new_request(
             task, data, unique, PRIORITY_NONE, background=background, max_retries=max_retries
         )
-        request.form = Reduce(reducer, aggregate)
+        request.form = Reduce.of(reducer, aggregate)
         return self._submit_one(
             request, deadline_after(poll_timeout), wait_until_complete=wait_until_complete
         )

@@ -7,7 +7,6 @@ that a request carries, so that it can be submitted again after a lost connectio
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,8 +60,7 @@ class RunAt(NamedTuple):
         return encode(Command.SUBMIT_JOB_EPOCH, function, unique, b"%d" % self.epoch, data)
 
 
-@dataclass(frozen=True, slots=True)
-class Reduce:
+class Reduce(NamedTuple):
     """SUBMIT_REDUCE_JOB: workers that understand it give the results to the function `reducer`.
 
     The PROTOCOL document forgets the flag between the reducer and the data, and
@@ -72,8 +70,11 @@ class Reduce:
     reducer: str
     aggregate: bool = False
 
-    def __post_init__(self) -> None:
-        check_function_name(to_bytes(self.reducer))
+    @classmethod
+    def of(cls, reducer: str, aggregate: bool) -> Reduce:
+        """Return the form, or raise `LocalProtocolError` for a reducer that no function can be."""
+        check_function_name(to_bytes(reducer))
+        return cls(reducer, aggregate)
 
     def encode(
         self, request: GearmanJobRequest, function: bytes, unique: bytes, data: bytes

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from gearfleet.tasks.task import Task
 
 
-@dataclass(slots=True)
-class _Execution:
+class _Execution(NamedTuple):
     """One execution of a module's code: its spec is a new object each time."""
 
     spec: object
-    tasks: list[Task[Any, Any]] = field(default_factory=list)
+    tasks: list[Task[Any, Any]]
 
 
 _executions: dict[str, _Execution] = {}
@@ -29,7 +27,7 @@ def declare(task: Task[Any, Any]) -> None:
     """
     execution = _executions.get(task.module)
     if execution is None or execution.spec is not _spec(task.module):
-        execution = _executions[task.module] = _Execution(_spec(task.module))
+        execution = _executions[task.module] = _Execution(_spec(task.module), [])
     execution.tasks.append(task)
 
 

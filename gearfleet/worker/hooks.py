@@ -27,13 +27,13 @@ from __future__ import annotations
 import logging
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from inspect import Parameter, iscoroutinefunction, signature
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gearfleet.errors import ConfigError, JobInterrupted
 from gearfleet.tasks.declarations import declared_in
+from gearfleet.worker.installed import entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -216,7 +216,7 @@ def _is_filled(parameter: Parameter) -> bool:
 @cache
 def _reporters() -> tuple[Hook, ...]:
     """Return the `on_failure` hooks of installed packages; the workers of a pool share them."""
-    return tuple(_load_entry(entry) for entry in entry_points(group=REPORTERS))
+    return tuple(_load_entry(entry) for entry in entry_points(REPORTERS))
 
 
 def _load_entry(entry: EntryPoint) -> Hook:

@@ -7,14 +7,46 @@ project, watches them (`sources`), and replaces the child (`parent`) after the j
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gearfleet.cli.reload.child import is_child, reported
-
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gearfleet.cli.project import Project
     from gearfleet.worker.logs import LogOptions
 
-__all__ = ["is_child", "reload", "reported"]
+#: How the child knows that it is one: the descriptor of the pipe to its parent.
+VARIABLE = "GEARFLEET_RELOAD_FD"
+
+
+def is_child() -> bool:
+    """Return whether this process was started by the parent of ``--reload``."""
+    return VARIABLE in os.environ
+
+
+@contextmanager
+def reported() -> Iterator[Callable[[Project], None]]:
+    """Tell the parent, if there is one, which files this worker is made of.
+
+    Call what is yielded when the project is loaded: for its settings and templates.
+    """
+    fd = os.environ.pop(VARIABLE, None)  # tasks may start commands of ours, too
+    if fd is None:
+        yield lambda _project: None
+        return
+    from gearfleet.cli.reload.child import Reporter, imported, sources_of
+
+    reporter = Reporter(int(fd))
+    reporter.start()
+    try:
+        yield reporter.tell_project
+    except BaseException as error:
+        reporter.tell("file", sources_of(error))
+        raise
+    finally:
+        reporter.tell("file", imported())
 
 
 def reload(options: LogOptions) -> int:

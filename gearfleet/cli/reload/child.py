@@ -14,49 +14,19 @@ import signal
 import sys
 import sysconfig
 import threading
-from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
     from gearfleet.cli.project import Project
-
-#: How the child knows that it is one: the descriptor of the pipe to its parent.
-VARIABLE = "GEARFLEET_RELOAD_FD"
 
 #: Seconds between two looks at what is imported.
 _INTERVAL = 0.5
 _LIBRARIES = ("site-packages", "dist-packages")
-
-
-def is_child() -> bool:
-    """Return whether this process was started by the parent of ``--reload``."""
-    return VARIABLE in os.environ
-
-
-@contextmanager
-def reported() -> Iterator[Callable[[Project], None]]:
-    """Tell the parent, if there is one, which files this worker is made of.
-
-    Call what is yielded when the project is loaded: for its settings and templates.
-    """
-    fd = os.environ.pop(VARIABLE, None)  # tasks may start commands of ours, too
-    if fd is None:
-        yield lambda _project: None
-        return
-    reporter = Reporter(int(fd))
-    reporter.start()
-    try:
-        yield reporter.tell_project
-    except BaseException as error:
-        reporter.tell("file", sources_of(error))
-        raise
-    finally:
-        reporter.tell("file", imported())
 
 
 class Reporter:

@@ -20,7 +20,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from gearfleet.cli.reload.child import VARIABLE
+from gearfleet.cli.reload import VARIABLE
 from gearfleet.cli.reload.sources import Notifier, Sources
 from gearfleet.errors import EXIT_FAILED, EXIT_RECYCLED
 from gearfleet.worker.logs import logging_as
@@ -98,9 +98,14 @@ class Reloader:
             self._hear_report(child)
             os.close(child.report)
             if self._stops or (code == 0 and not is_changed):
-                return code if code >= 0 else EXIT_FAILED
+                return self._exit_code(code)
             if not (is_changed or code == EXIT_RECYCLED or self._wait_after(code, child)):
                 return 0
+
+    def _exit_code(self, code: int) -> int:
+        if code == -signal.SIGTERM and self._stops:
+            return 0  # it had only begun, and did not take the signal yet
+        return code if code >= 0 else EXIT_FAILED
 
     def close(self) -> None:
         """Leave nothing behind."""

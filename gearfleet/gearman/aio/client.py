@@ -123,7 +123,7 @@ class AsyncGearmanClient(AsyncStatusQueries):
         request = self._new_request(
             task, data, unique, PRIORITY_NONE, background=background, max_retries=max_retries
         )
-        request.form = Reduce(reducer, aggregate)
+        request.form = Reduce.of(reducer, aggregate)
         return await self._run(request, poll_timeout, wait_until_complete=wait_until_complete)
 
     def stream(

@@ -13,10 +13,11 @@ from gearfleet import config
 from gearfleet.contrib.django.schedules import literals
 from gearfleet.errors import ScheduleError
 from gearfleet.outgoing import new_id
-from gearfleet.schedule.timing import Timing, occurrence_after, timing
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from gearfleet.schedule.timing import Timing
 
 #: As in the tables of results: MySQL indexes no more.
 MAX_LENGTH = 255
@@ -158,6 +159,9 @@ class Schedule(models.Model):
 
     def timing(self) -> Timing:
         """Return how its occurrences follow each other, or raise `ScheduleError`."""
+        # Every process of the project imports this module; few of them ask for a time.
+        from gearfleet.schedule.timing import timing
+
         is_cron, is_minutes = self.schedule_type == self.CRON, self.schedule_type == self.MINUTES
         return timing(
             self.schedule_type,
@@ -168,6 +172,8 @@ class Schedule(models.Model):
 
     def calculate_next_run(self, next_run: datetime | None = None) -> datetime | None:
         """Return the occurrence after `next_run`, or after the next one; None if it is the last."""
+        from gearfleet.schedule.timing import occurrence_after
+
         moment = next_run or self.next_run or timezone.now()
         return occurrence_after(self.timing(), moment, moment)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 #: Imported by every worker, where it is installed.
 _EXTRA = ("setproctitle",)
 #: How often the interpreter wants to see code before it specialises it, and some more.
-_TIMES = 100
+_TIMES = 20
 
 
 def warm(settings: Settings) -> None:

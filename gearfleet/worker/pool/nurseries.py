@@ -79,6 +79,32 @@ class Nursery:
             raise
         return cls(pid, end, generation, now)
 
+    @classmethod
+    def fork(cls, lifeline: int, held: int, *, generation: int, now: float) -> Nursery | None:
+        """Let a fork of this process be a nursery, and return None in it.
+
+        It reads from `lifeline`, whose other end, `held`, only the parent keeps.
+
+        Raises:
+            OSError: there is no room for another process.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # or both would say what waits there
+        end, other = wire.pair()
+        with other:
+            try:
+                pid = os.fork()
+            except OSError:
+                end.close()
+                raise
+            if pid:
+                return cls(pid, end, generation, now)
+            end.close()
+            os.close(held)
+            os.setpgid(0, 0)
+            become_nursery(other.detach(), lifeline)
+        return None
+
     def order(self, slot: int, *, is_quiet: bool) -> bool:
         """Have a worker forked for a slot; False if nobody is there to do it."""
         try:
@@ -129,53 +155,45 @@ class Nurseries:
         return [nursery.end for nursery in self._open]
 
     def begin(self) -> bool:
-        """Start the first nursery, and return True; return False in it, if it is a fork of us.
+        """Start the first nursery; return False in it, if it is a fork of this process.
 
         Call it with all signals blocked that its parent listens to.
         """
-        if not linux.has_one_thread():  # a fork would be without the others
-            self.start()
-            return True
-        now = self._clock()
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # or both would say what waits there
-        end, other = wire.pair()
-        try:
-            _enter_directory()
-            pid = os.fork()
-        except OSError as error:
-            end.close()
-            other.close()
-            self._go_on_without(f"it cannot be started: {error}")
-            return True
-        if pid == 0:
-            os.setpgid(0, 0)
-            end.close()
-            os.close(self._held)
-            become_nursery(other.detach(), self._lifeline)
-            return False
-        other.close()
-        self._expect(Nursery(pid, end, self.generation, now))
-        return True
+        if linux.has_one_thread():
+            return self._start(self._fork)
+        return self._start(self._spawn)  # a fork would be without the other threads
 
     def start(self) -> None:
         """Start a nursery that takes the place of the current one when it has imported the code."""
         if self.incoming:
             self.dismiss(self.incoming)
         self.incoming = None
+        self._start(self._spawn)
+
+    def _start(self, make: Callable[[], Nursery | None]) -> bool:
+        """Take what `make` returns; return False where that is None."""
         try:
-            _enter_directory()
-            nursery = Nursery.spawn(
-                self._command, self._lifeline, generation=self.generation, now=self._clock()
-            )
+            if directory := os.environ.get(DIRECTORY):
+                os.chdir(directory)  # again, because it may be a link to the newest release
+            nursery = make()
         except OSError as error:
             self._go_on_without(f"it cannot be started: {error}")
-            return
-        self._expect(nursery)
-
-    def _expect(self, nursery: Nursery) -> None:
+            return True
+        if nursery is None:
+            return False
         self.incoming = self._living[nursery.pid] = nursery
         self._open.append(nursery)
+        return True
+
+    def _spawn(self) -> Nursery:
+        return Nursery.spawn(
+            self._command, self._lifeline, generation=self.generation, now=self._clock()
+        )
+
+    def _fork(self) -> Nursery | None:
+        return Nursery.fork(
+            self._lifeline, self._held, generation=self.generation, now=self._clock()
+        )
 
     def heard(self) -> Iterator[tuple[Nursery, Message]]:
         """Yield the messages that have come, each with the nursery whose process or child sent it."""
@@ -246,12 +264,6 @@ class Nurseries:
             delay,
             extra={"action": "pool_nursery_lost", "reason": why, "delay": delay},
         )
-
-
-def _enter_directory() -> None:
-    """Go to where the code is: again, because that may be a link to the newest release."""
-    if directory := os.environ.get(DIRECTORY):
-        os.chdir(directory)
 
 
 def own_command() -> list[str]:

@@ -58,8 +58,14 @@ def end_with_parent(number: signal.Signals) -> None:
 
 
 def has_one_thread() -> bool:
-    """Return whether this process has one thread only, those of libraries counted (proc(5))."""
-    return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
+    """Return whether this process is known to have one thread only, as a fork of it will.
+
+    Those of libraries count, too, of which Python knows nothing (proc(5)).
+    """
+    try:
+        return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
+    except OSError:
+        return False
 
 
 def reap() -> Iterator[Death]:

@@ -24,6 +24,7 @@ EXIT_READER_GONE = 141
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command `argv` (default: this process's) and return its exit code."""
+    _open_missing_streams()
     try:
         try:
             return _main(sys.argv[1:] if argv is None else list(argv))
@@ -31,6 +32,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()  # argparse, which printed the help, leaves that to the very end
     except BrokenPipeError:
         return let_go_of_pipes()
+
+
+def _open_missing_streams() -> None:
+    """Let the standard streams that this process was started without lead nowhere.
+
+    Else what is opened next has the number of one of them: a connection to a job server may
+    then be sent what is meant for stderr.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode))
 
 
 def _main(words: Sequence[str]) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +15,11 @@ import pytest
 from gearfleet.config import Settings
 from tests.originals.projects import SECRET_KEY, Project, make_project
 from tests.support.processes import Process, clean_environment, run
+from tests.support.waiting import wait_for
 from tests.support.workers import WorkerProject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.job_servers import JobServer
 
@@ -57,6 +59,25 @@ def project(tmp_path: Path, job_server: JobServer) -> Iterator[WorkerProject]:
     made = WorkerProject(tmp_path, job_server.address, more=LOGGING)
     yield made
     made.close()
+
+
+@pytest.mark.parametrize("pool", [(), ("--processes", "1")])
+def test_closed_streams__lead_nowhere(
+    project: WorkerProject, tmp_path: Path, pool: tuple[str, ...]
+) -> None:
+    """Whoever starts a worker may have closed them: a crontab says ``>&-``."""
+    log = tmp_path / "its.log"
+    command = project.command("--logfile", str(log), *pool)
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+    project.command = lambda *options: [*closing, *options]  # type: ignore[method-assign]
+    worker = project.start()
+    wait_for(lambda: log.exists() and "Registered at" in log.read_text(), "a worker")
+    assert {Path(f"/proc/{worker.pid}/fd/{number}").readlink() for number in range(3)} == {
+        Path(os.devnull)
+    }
+    assert project.submit("echo", 1).result() == [1]
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
 
 
 def lines(text: str) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gearfleet.config import Settings
+    from gearfleet.gearman.addresses import Address
     from gearfleet.tasks import Task, WorkerModule
     from gearfleet.worker.executor import Executor
     from gearfleet.worker.pool import Member
@@ -276,15 +277,10 @@ def _work(
     board: Scoreboard,
 ) -> None:
     """Take jobs until the ladder says stop."""
-    _log_start(info)
+    _log_start(info, worker.addresses)
     try:
         with ladder.starting():
             hooks.run(first, info)
-        logger.info(
-            "Connecting to %s",
-            ", ".join(f"job server {address}" for address in worker.addresses),
-            extra={"action": "worker_connecting"},
-        )
         board.state("quiet" if ladder.is_quiet else "idle")
         worker.work(poll_timeout=LOOK_EVERY if worker.recycler else None)
     except JobInterrupted:
@@ -313,19 +309,22 @@ def _shut_down(executor: Executor, selected: hooks.Hooks, ladder: StopLadder) ->
     )
 
 
-def _log_start(info: WorkerInfo) -> None:
+def _log_start(info: WorkerInfo, addresses: Iterable[Address]) -> None:
     names = [task.name for task in info.tasks.values()]
+    servers = [str(address) for address in addresses]
     logger.info(
-        "Worker %s%s serves %s of %s %s",
+        "Worker %s%s serves %s of %s %s at %s",
         info.program,
         f" ({info.release})" if info.release else "",
         ", ".join(names),
         "queue" if len(info.queues) == 1 else "queues",
         ", ".join(info.queues),
+        ", ".join(f"job server {server}" for server in servers),
         extra={
             "action": "worker_started",
             "queues": info.queues,
             "tasks": names,
+            "servers": servers,
             "release": info.release,
         },
     )

@@ -35,7 +35,9 @@ def test_start__says_what_is_served_and_is_seen_at_the_job_server(
 ) -> None:
     worker = project.start_ready("-q", "foo")
     echo, waiting = project.function("echo"), project.function("wait_for")
-    assert f"Worker worker_foo serves {echo}, {waiting} of queue foo" in worker.output()
+    assert (
+        f"Worker worker_foo serves {echo}, {waiting} of queue foo at job server " in worker.output()
+    )
     job_server.wait_for_workers(echo)
     assert job_server.workers_of(project.function("exit_process")) == 0
     (line,) = [line for line in job_server.text("workers") if echo in line]

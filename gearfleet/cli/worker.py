@@ -220,17 +220,16 @@ def lead_pool(args: argparse.Namespace, log_options: LogOptions) -> int | None:
 
     It also returns in the process that was forked to be the pool's nursery: there None.
     """
+    # Before the fork, after which both would import them.
+    from gearfleet.cli.project import program_of
+    from gearfleet.worker.logs import logging_as
     from gearfleet.worker.pool.parent import Pool
+    from gearfleet.worker.titles import entitle
 
     size = pool_size(args.processes)
     with Pool(size, limits=options_of(args).limits) as pool:
         if not pool.is_parent:
             return None
-        # Imported while another process imports the code, for which all wait.
-        from gearfleet.cli.project import program_of
-        from gearfleet.worker.logs import logging_as
-        from gearfleet.worker.titles import entitle
-
         entitle(f"{program_of(args)} pool of {size}")
         with logging_as(log_options):
             return pool.run()

@@ -6,6 +6,8 @@ import sys
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.processes import clean_environment, run
 
 if TYPE_CHECKING:
@@ -39,6 +41,32 @@ def run_in_project(folder: Path, script: str, settings: str = SETTINGS) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize("vendor", ["sqlite3", "postgresql"])
+def test_rehearsal__asks_no_database(tmp_path: Path, vendor: str) -> None:
+    """That of PostgreSQL is not even there."""
+    if vendor == "postgresql":
+        pytest.importorskip("psycopg")
+    script = """
+        import logging, django
+        django.setup()
+        logging.getLogger("gearfleet").setLevel("DEBUG")
+        logging.basicConfig(format="trouble: %(message)s")
+        from django.db import connection
+        from django.db.models.sql.compiler import SQLCompiler
+        from gearfleet.contrib.django import project, rehearsal
+
+        as_sql, made = SQLCompiler.as_sql, []
+        SQLCompiler.as_sql = lambda self: made.append(as_sql(self)[0])
+        connection.ensure_connection = None  # which nobody can call
+        rehearsal.rehearse(connection)
+        print(len(made), len(set(made)), all(sql.startswith("SELECT") for sql in made))
+        project.before_fork()
+        print(len(made))
+    """
+    settings = SETTINGS.replace("sqlite3", vendor)
+    assert run_in_project(tmp_path, script, settings).splitlines() == ["24 3 True", "48"]
 
 
 def test_app__settings_are_those_of_the_process(tmp_path: Path) -> None:

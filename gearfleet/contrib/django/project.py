@@ -80,6 +80,7 @@ def before_fork() -> None:
 
     The code of the databases, which Django imports late, is imported: the processes share it.
     """
+    from django.apps import apps
     from django.core.cache import caches
     from django.db import connections
 
@@ -88,6 +89,8 @@ def before_fork() -> None:
         connection.ops.compiler("SQLCompiler")
     if django_settings().results.startswith("django"):
         import_module("gearfleet.contrib.django.results")
+    if apps.is_installed("gearfleet.contrib.django"):
+        import_module("gearfleet.contrib.django.rehearsal").rehearse(connections["default"])
     close_stores()
     connections.close_all()
     caches.close_all()

@@ -66,7 +66,7 @@ def test_rehearsal__asks_no_database(tmp_path: Path, vendor: str) -> None:
         print(len(made))
     """
     settings = SETTINGS.replace("sqlite3", vendor)
-    assert run_in_project(tmp_path, script, settings).splitlines() == ["24 3 True", "48"]
+    assert run_in_project(tmp_path, script, settings).splitlines() == ["6 3 True", "12"]
 
 
 def test_app__settings_are_those_of_the_process(tmp_path: Path) -> None:

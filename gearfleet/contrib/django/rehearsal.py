@@ -1,7 +1,7 @@
 """What the nursery of a pool does with Django before it forks, see `gearfleet.worker.pool.warming`.
 
-Django makes SQL in some thousand lines of Python. Each worker would be the first to run them in
-its own memory, and get copies of the pages that they and their notes of it stand on: 0.3 MB.
+Django makes SQL in some thousand lines of Python, and keeps what it has worked out about models,
+look-ups and expressions. Each worker would do that for itself, with 0.3 MB of its own.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: Databases for which Django makes such SQL without asking them what they can do.
 _VENDORS = ("postgresql", "sqlite")
-#: So often that Python has specialised the code.
-_TIMES = 8
+#: The first time it makes what Django keeps; more than twice gained nothing.
+_TIMES = 2
 
 
 def rehearse(connection: BaseDatabaseWrapper) -> None:
